@@ -1,0 +1,228 @@
+"""Every environment variable that the project reads, checked together, each fault named in one message."""
+
+import ipaddress
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+import click
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import DtmfError
+from worker.vault import decode_secret_key, new_secret_key
+
+Ms = Annotated[int, Field(gt=0, le=86_400_000)]
+WORKER_NEEDS = (
+    "CCC_INSTANCE_ID",
+    "CCC_USER_ID",
+    "CCC_DEVICE_ID",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+)
+
+
+class SettingsError(DtmfError, click.ClickException):
+    """Settings are missing or wrong. A command line shows it as one message, without a traceback."""
+
+    def __init__(self, faults: list[str]) -> None:
+        message = "the settings are not right:\n" + "\n".join(f"  - {fault}" for fault in faults)
+        DtmfError.__init__(self, message)
+        click.ClickException.__init__(self, message)
+        self.faults = faults
+
+
+class Settings(BaseSettings):
+    """The settings of a producer and of a worker. A producer needs REDIS_URL and DTMF_SECRET_KEYS alone."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=True,
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        extra="ignore",
+    )
+
+    REDIS_URL: SecretStr
+    """Redis or Valkey, 7.0 or newer: rediss://… (TLS); redis:// on this machine or with DTMF_REDIS_TLS=off."""
+    DTMF_SECRET_KEYS: SecretStr
+    """Secret keys, comma-separated, the one in use first; `dtmf secret` makes one."""
+    DTMF_REDIS_TLS: Literal["verify", "no-verify", "off"] = "verify"
+    """no-verify: accept a self-signed certificate (Heroku). off: allow redis:// to another machine."""
+    DTMF_REDIS_ALLOW_VOLATILE: bool = False
+    """Accept a server without an append-only file: its restart loses what waits."""
+    DTMF_REDIS_TIMEOUT_MS: Ms = 3000
+    """How long one call to Redis may take."""
+
+    CCC_ENDPOINT: str | None = None
+    """Where the API is; by default that of CCC_REGION. http:// is taken for this machine only."""
+    CCC_REGION: str = Field("cn-shanghai", pattern=r"^[a-z0-9-]{2,40}$")
+    """Region of the contact centre."""
+    CCC_INSTANCE_ID: str | None = None
+    """Instance for tasks that name none. A worker needs it."""
+    CCC_USER_ID: str | None = None
+    """Agent for tasks that name none. A worker needs it."""
+    CCC_DEVICE_ID: str | None = None
+    """Device for tasks that name none. A worker needs it."""
+    CCC_SIGNATURE: Literal["v3", "v1"] = "v3"
+    """v3: ACS3-HMAC-SHA256. v1: the older RPC signature, HMAC-SHA1."""
+    CCC_CA_BUNDLE: str | None = None
+    """File with the certificate authorities that sign the endpoint's certificate, if not the usual ones."""
+    ALIBABA_CLOUD_ACCESS_KEY_ID: str | None = None
+    """AccessKey that signs. A worker needs it."""
+    ALIBABA_CLOUD_ACCESS_KEY_SECRET: SecretStr | None = None
+    """Its secret. A worker needs it."""
+    ALIBABA_CLOUD_SECURITY_TOKEN: SecretStr | None = None
+    """Security token, where the AccessKey is temporary."""
+
+    DTMF_CONCURRENCY: int = Field(32, ge=1, le=1000)
+    """Channels that one worker process serves at the same time (threads)."""
+    DTMF_DEADLINE_MS: Ms = 30_000
+    """Time from enqueue after which no digit of a task is sent, unless the task says otherwise."""
+    DTMF_GAP_MS: int = Field(0, ge=0, le=60_000)
+    """Least time between two digits of a task that names no gap."""
+    DTMF_CHANNEL_LIMIT: int = Field(1000, ge=1, le=10_000)
+    """Most tasks that wait on one channel."""
+    DTMF_SYSTEM_LIMIT: int = Field(100_000, ge=1)
+    """Most tasks that wait on all channels together."""
+    DTMF_RATE_PER_SECOND: float = Field(0, ge=0, le=100_000)
+    """Most digits a second of the whole fleet; 0 for no limit."""
+    DTMF_RECORD_MS: int = Field(86_400_000, ge=60_000)
+    """How long records are kept."""
+    DTMF_LEASE_MS: Ms = 1200
+    """Silence after which a run's channel goes to another run."""
+    DTMF_BEAT_MS: Ms = 300
+    """Time between two signs of life of a worker's runs."""
+    DTMF_SWEEP_MS: Ms = 200
+    """Time between two looks for channels that nobody serves."""
+    DTMF_SLICE_MS: Ms = 5000
+    """How long a run keeps a busy channel before it gets in line again."""
+    DTMF_HOLD_MS: Ms = 5000
+    """How long a channel waits after a digit of unknown fate: a copy may still arrive."""
+    DTMF_BREAK_MS: Ms = 30_000
+    """How long a broken line refuses new tasks."""
+    DTMF_CONNECT_TIMEOUT_MS: Ms = 2000
+    """Longest connect to the API."""
+    DTMF_READ_TIMEOUT_MS: Ms = 5000
+    """Longest silence of the API in an answer."""
+    DTMF_TOTAL_TIMEOUT_MS: int = Field(6000, gt=0, le=10_000)
+    """Longest request in all. A worker that is told to stop waits so long at the most for its digit."""
+
+    @field_validator("REDIS_URL")
+    @classmethod
+    def _redis_url(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+            raise ValueError("is not a URL of the form rediss://user:password@host:port/0")
+        return url
+
+    @field_validator("DTMF_SECRET_KEYS")
+    @classmethod
+    def _secret_keys(cls, keys: SecretStr) -> SecretStr:
+        for place, key in enumerate(keys.get_secret_value().split(","), start=1):
+            try:
+                decode_secret_key(key.strip())
+            except ValueError as error:
+                raise ValueError(f"number {place} {error}") from None
+        return keys
+
+    @field_validator("CCC_ENDPOINT")
+    @classmethod
+    def _endpoint(cls, endpoint: str | None) -> str | None:
+        parts = urlsplit(endpoint or "https://default")
+        if not parts.hostname or parts.path not in {"", "/"} or parts.query or parts.username:
+            raise ValueError("is not of the form https://host or https://host:port")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(parts.hostname)):
+            raise ValueError("must begin with https:// (http:// is taken for this machine only)")
+        return endpoint
+
+    @property
+    def secret_keys(self) -> list[bytes]:
+        """The decoded secret keys, the one in use first."""
+        return [decode_secret_key(key.strip()) for key in self.DTMF_SECRET_KEYS.get_secret_value().split(",")]
+
+    @property
+    def endpoint(self) -> str:
+        """Where the API is."""
+        return self.CCC_ENDPOINT or f"https://ccc.{self.CCC_REGION}.aliyuncs.com"
+
+    @property
+    def redis_tls(self) -> dict[str, Any]:
+        """The TLS options for redis-py, Celery's broker and its result backend; none for redis://."""
+        if not self.REDIS_URL.get_secret_value().startswith("rediss://"):
+            return {}
+        verify = self.DTMF_REDIS_TLS == "verify"
+        return {"ssl_cert_reqs": "required" if verify else "none", "ssl_check_hostname": verify}
+
+    @classmethod
+    def load(cls, *, worker: bool) -> Self:
+        """Read and check the environment.
+
+        Args:
+            worker: also demand what only a worker needs.
+
+        Raises:
+            SettingsError: naming every fault, and no secret.
+        """
+        faults: list[str] = []
+        try:
+            settings = cls()
+        except ValidationError as error:
+            wrong = {str(fault["loc"][0]): fault for fault in error.errors(include_input=False)}
+            faults = [f"{name} {_reason(fault)}" for name, fault in wrong.items()]
+            # With these in the place of the wrong ones, the rest can still be checked against each other.
+            stand_ins = {"REDIS_URL": "redis://localhost", "DTMF_SECRET_KEYS": new_secret_key()}
+            defaults = {name: stand_ins.get(name, cls.model_fields[name].default) for name in wrong}
+            settings = cls(**defaults)
+        faults += _faults_between(settings)
+        if worker:
+            missing = [name for name in WORKER_NEEDS if not getattr(settings, name)]
+            faults += [f"{name} is missing; a worker needs it" for name in missing]
+        if faults:
+            raise SettingsError(faults)
+        return settings
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _reason(fault: Any) -> str:
+    if fault["type"] == "missing":
+        return "is missing"
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    return f"is wrong: {str(fault['msg'])[0].lower()}{str(fault['msg'])[1:]}"
+
+
+def _faults_between(settings: Settings) -> list[str]:
+    s = settings
+    faults = []
+    redis = urlsplit(s.REDIS_URL.get_secret_value())
+    if redis.scheme == "redis" and s.DTMF_REDIS_TLS != "off" and not is_this_machine(redis.hostname or ""):
+        faults.append(
+            "REDIS_URL is not encrypted (redis://) and leads to another machine; use rediss://, "
+            "or accept it with DTMF_REDIS_TLS=off"
+        )
+    if s.DTMF_LEASE_MS < 3 * s.DTMF_BEAT_MS:
+        faults.append(
+            "DTMF_LEASE_MS must be at least three times DTMF_BEAT_MS, or a live run loses its channel"
+        )
+    if s.DTMF_SWEEP_MS > s.DTMF_LEASE_MS:
+        faults.append("DTMF_SWEEP_MS must not be longer than DTMF_LEASE_MS")
+    for name in ("DTMF_CONNECT_TIMEOUT_MS", "DTMF_READ_TIMEOUT_MS"):
+        if getattr(s, name) > s.DTMF_TOTAL_TIMEOUT_MS:
+            faults.append(f"{name} must not be longer than DTMF_TOTAL_TIMEOUT_MS")
+    if s.DTMF_HOLD_MS > s.DTMF_BREAK_MS:
+        faults.append("DTMF_HOLD_MS must not be longer than DTMF_BREAK_MS")
+    if s.DTMF_CHANNEL_LIMIT > s.DTMF_SYSTEM_LIMIT:
+        faults.append("DTMF_CHANNEL_LIMIT must not be more than DTMF_SYSTEM_LIMIT")
+    if s.ALIBABA_CLOUD_SECURITY_TOKEN and not s.ALIBABA_CLOUD_ACCESS_KEY_ID:
+        faults.append("ALIBABA_CLOUD_SECURITY_TOKEN goes with an ALIBABA_CLOUD_ACCESS_KEY_ID")
+    return faults

@@ -1,0 +1,67 @@
+#!lua flags=allow-oom
+--[[ include: keys end next
+settle: the verdict on the marked attempt, and in the same step what comes next on the channel.
+The mark it names is the guard: a verdict that comes twice, late or from a run that lost the channel changes
+nothing. So a caller whose answer was lost may send the same call again.
+
+KEYS    none
+ARGV 1  env: as for claim
+     2  channel digest
+     3  token
+     4  mark: task, digit, attempt
+     5  verdict: is (ok | presumed | retry | unknown | failed | expired), pause (ms: ok and presumed, until the
+        next digit; retry, until the next attempt; unknown, how long the attempt may still be executed),
+        gone (true: the call is gone), code, error (class), http_status, request_id, answer (encrypted)
+Answer  {STALE} token or mark are not as stored; or the answer of next_step (shared/next.lua)
+]]
+local env, ch, token = cjson.decode(ARGV[1]), ARGV[2], ARGV[3]
+local mark, verdict = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
+env.now, env.boot = server_ms(), server_boot()
+
+local key = channel_key(ch)
+local channel = read_hash(key)
+if channel.token ~= token or channel.boot ~= env.boot or channel.task ~= mark.task
+  or tonumber(channel.digit) ~= mark.digit or tonumber(channel.attempt) ~= mark.attempt then
+  return { 'STALE' }
+end
+
+local function note(outcome)
+  return cjson.encode({
+    outcome = outcome, attempts = mark.attempt, request_id = verdict.request_id, code = verdict.code,
+    http_status = verdict.http_status, started_at = tonumber(channel.marked_at), ended_at = env.now,
+  })
+end
+
+local function end_and_break(state)
+  end_task(env, ch, mark.task, state, { code = verdict.code, error = verdict.error })
+  break_line(env, ch, mark.task, verdict.code or verdict.error, verdict.gone)
+end
+
+local task = task_key(mark.task)
+redis.call('HDEL', key, 'task', 'digit', 'attempt', 'signed_at', 'marked_at', 'kid', 'ak', 'throttled')
+redis.call('HSET', key, 'lease_until', env.now + env.lease)
+if verdict.answer then redis.call('HSET', task, 'answer', verdict.answer) end
+
+if verdict.is == 'ok' or verdict.is == 'presumed' then
+  redis.call('HSET', task, 'd' .. mark.digit, note(verdict.is == 'ok' and 'sent' or 'presumed'), 'at', mark.digit + 1)
+  redis.call('HDEL', task, 'tried', 'next_attempt')
+  if verdict.is == 'presumed' then redis.call('HSET', task, 'presumed', 1) end
+  redis.call('HSET', key, 'not_before', env.now + verdict.pause)
+  if mark.digit == tonumber(redis.call('HGET', task, 'n')) then
+    local state = redis.call('HEXISTS', task, 'presumed') == 1 and 'presumed' or 'sent'
+    end_task(env, ch, mark.task, state, {})
+  end
+elseif verdict.is == 'retry' then
+  redis.call('HSET', task, 'tried', note('not_sent'), 'next_attempt', mark.attempt + 1)
+  redis.call('HSET', key, 'not_before', env.now + verdict.pause)
+elseif verdict.is == 'unknown' then
+  redis.call('HSET', task, 'd' .. mark.digit, note('unknown'))
+  redis.call('HSET', key, 'hold_until', env.now + verdict.pause)
+  end_and_break('unknown')
+elseif verdict.is == 'failed' then
+  redis.call('HSET', task, 'd' .. mark.digit, note('failed'))
+  end_and_break('failed')
+else
+  end_and_break('expired')
+end
+return next_step(env, ch)

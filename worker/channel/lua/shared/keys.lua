@@ -1,0 +1,39 @@
+-- Names of keys, the server's clock and its boot; shared by every script.
+
+local DUE = 'dtmf:due'
+local RECORDS = 'dtmf:records'
+local WAITING = 'dtmf:waiting'
+local RATE = 'dtmf:rate'
+
+local function channel_key(ch) return 'dtmf:ch:' .. ch end
+local function queue_key(ch) return 'dtmf:q:' .. ch end
+local function task_key(id) return 'dtmf:t:' .. id end
+local function record_key(id) return 'dtmf:rec:' .. id end
+
+-- Every moment in Redis is the server's own clock, in milliseconds.
+local function server_ms()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+-- The server's run_id. It is asked for in the script itself, so that no answer of an earlier process of the
+-- server, remembered by a client or a proxy, can pass for the present one.
+local function server_boot()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+end
+
+local function read_hash(key)
+  local flat = redis.call('HGETALL', key)
+  local hash = {}
+  for i = 1, #flat, 2 do hash[flat[i]] = flat[i + 1] end
+  return hash
+end
+
+-- A run is on if its lease lasts and was given by the server as it runs now.
+local function has_live_run(channel, env)
+  return channel.token and channel.boot == env.boot and tonumber(channel.lease_until) > env.now
+end
+
+local function drop_token(ch)
+  redis.call('HDEL', channel_key(ch), 'token', 'lease_until', 'boot')
+end

@@ -1,0 +1,102 @@
+-- next_step: what the run that holds the channel does now. Needs keys.lua and end.lua.
+-- env: as for end.lua, and lease, step_wait (the longest wait that a run sits out), rate_ms (least time between
+-- two digits of the whole fleet, 0 for none), kid and ak (the keys with which this run would sign), stop.
+-- Answers {EMPTY}, {HANDED}, {PAUSED}, {LATER, ms}, {WAIT, ms} or {SEND, ...} (see send_answer).
+
+-- {SEND, id, digit, attempt, signed_at (s), kid, ak, doubt, throttled, ms to the deadline, payload}
+local function send_answer(ch, env, id, doubt)
+  local mark = redis.call('HMGET', channel_key(ch), 'digit', 'attempt', 'signed_at', 'kid', 'ak', 'throttled')
+  local task = redis.call('HMGET', task_key(id), 'deadline', 'payload', 'boot')
+  return {
+    'SEND', id, tonumber(mark[1]), tonumber(mark[2]), tonumber(mark[3]), mark[4], mark[5],
+    (doubt or task[3] ~= env.boot) and 1 or 0, mark[6] and 1 or 0, tonumber(task[1]) - env.now, task[2],
+  }
+end
+
+local function leave(ch, env, due)
+  drop_token(ch)
+  redis.call('ZADD', DUE, due, ch)
+end
+
+-- An idle channel keeps only what the next task must know: a hold, a pause, a break; and not for ever.
+local function leave_idle(ch, env)
+  local key = channel_key(ch)
+  local channel = read_hash(key)
+  drop_token(ch)
+  redis.call('ZREM', DUE, ch)
+  local keep = math.max(tonumber(channel.hold_until) or 0, tonumber(channel.not_before) or 0, env.now + 1000)
+  if channel.broken then keep = math.max(keep, tonumber(channel.broken_at) + env.break_ms) end
+  if channel.paused then keep = math.max(keep, env.now + env.record_ttl) end
+  redis.call('PEXPIRE', key, keep - env.now)
+end
+
+-- Takes tasks off the head of the queue that may not be sent any more; answers the head that may, or nil.
+local function sendable_head(env, ch)
+  while true do
+    local id = redis.call('LINDEX', queue_key(ch), 0)
+    if not id then return nil end
+    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'started_at', 'lead')
+    if task[1] then
+      local pressed = end_task(env, ch, id, 'cancelled', { error = 'TaskCancelled' })
+      if pressed > 0 then break_line(env, ch, id, 'TaskCancelled', false) end
+    elseif tonumber(task[2]) <= env.now then
+      end_task(env, ch, id, 'expired', { error = 'TaskExpired' })
+      break_line(env, ch, id, 'TaskExpired', false)
+    else
+      return id, tonumber(task[2]), task[3], tonumber(task[4])
+    end
+  end
+end
+
+-- The fleet's rate limit is a line of moments, one digit each. A channel takes its moment once and waits for it,
+-- so that no channel is starved by others that ask more often.
+local function rate_wait(ch, env, deadline)
+  if env.rate_ms <= 0 then return 0 end
+  local slot = tonumber(redis.call('HGET', channel_key(ch), 'slot'))
+  if not slot then
+    slot = math.max(tonumber(redis.call('GET', RATE)) or 0, env.now)
+    if slot >= deadline then return deadline - env.now end
+    redis.call('SET', RATE, string.format('%.3f', slot + env.rate_ms), 'PX', math.ceil(slot - env.now + 60000))
+    redis.call('HSET', channel_key(ch), 'slot', slot)
+  end
+  return math.ceil(slot - env.now)
+end
+
+local function next_step(env, ch)
+  local key = channel_key(ch)
+  local id, deadline, started, lead = sendable_head(env, ch)
+  if not id then
+    leave_idle(ch, env)
+    return { 'EMPTY' }
+  end
+  if env.stop then
+    leave(ch, env, env.now + 1000)
+    return { 'HANDED' }
+  end
+  local channel = read_hash(key)
+  if channel.paused then
+    leave(ch, env, deadline)
+    return { 'PAUSED' }
+  end
+  local not_before = tonumber(channel.not_before) or 0
+  if not started then
+    redis.call('HSET', task_key(id), 'started_at', env.now)
+    if lead > 0 then
+      not_before = math.max(not_before, env.now + lead)
+      redis.call('HSET', key, 'not_before', not_before)
+    end
+  end
+  local wait = math.max(not_before, tonumber(channel.hold_until) or 0) - env.now
+  if wait <= 0 then wait = rate_wait(ch, env, deadline) end
+  if wait > env.step_wait then
+    leave(ch, env, math.min(env.now + wait, deadline))
+    return { 'LATER', wait }
+  elseif wait > 0 then
+    return { 'WAIT', wait }
+  end
+  local place = redis.call('HMGET', task_key(id), 'at', 'next_attempt')
+  redis.call('HSET', key, 'task', id, 'digit', place[1], 'attempt', place[2] or 1,
+    'signed_at', math.floor(env.now / 1000), 'marked_at', env.now, 'kid', env.kid, 'ak', env.ak)
+  redis.call('HDEL', key, 'slot')
+  return send_answer(ch, env, id, false)
+end

@@ -1,0 +1,180 @@
+"""ChannelQueue: the scripts as methods. Each method is one round trip and one change of state."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redis import Redis
+
+from worker.channel.scripts import load_script
+from worker.channel.steps import Mark, Step, Verdict, read_step
+
+_SCRIPTS = (
+    "enqueue",
+    "claim",
+    "settle",
+    "release",
+    "beat",
+    "cancel",
+    "pause",
+    "resume",
+    "sweep",
+    "status",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers of the protocol; times in ms.
+
+    Attributes:
+        lease: how long a run holds its channel without a sign of life.
+        break_: how long a broken line refuses new tasks.
+        record_ttl: how long records are kept.
+        channel_limit: most tasks that wait on one channel.
+        system_limit: most tasks that wait in all.
+        rate_per_second: most digits of the whole fleet a second; 0 for no limit.
+        step_wait: the longest wait that a run sits out; for a longer one it lets its channel go.
+    """
+
+    lease: int = 1200
+    break_: int = 30_000
+    record_ttl: int = 86_400_000
+    channel_limit: int = 1000
+    system_limit: int = 100_000
+    rate_per_second: float = 0
+    step_wait: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """With what a run would sign the next attempt: fingerprints of the secret key and of the AccessKeyId."""
+
+    kid: str
+    ak: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task as the queue takes it: what the scripts must know in clear, and the rest encrypted.
+
+    Attributes:
+        id: the task's id.
+        ch: digest of its channel.
+        n: number of its digits.
+        lead_ms: pause before its first digit.
+        expires_in_ms: time to its deadline from now.
+        deadline_ms: its deadline, in ms since 1970, or 0; the earlier of the two counts.
+        go_on: not cancelled when a task ahead of it fails.
+        payload: what the run needs, encrypted.
+    """
+
+    id: str
+    ch: str
+    n: int
+    lead_ms: int
+    expires_in_ms: int
+    deadline_ms: int
+    go_on: bool
+    payload: str
+
+
+class ChannelQueue:
+    """The channel queues of one Redis server. Safe for threads.
+
+    Every method raises redis-py's errors as they come; after one of them the call may or may not have been
+    carried out.
+    """
+
+    def __init__(self, client: "Redis", limits: Limits, *, worker: str | None = None) -> None:
+        """Use a client that does not retry (worker.channel.server.connect); worker: the name in records."""
+        self._client = client
+        self._run = {name: load_script(client, name) for name in _SCRIPTS}
+        self._limits = limits
+        self._end = {"record_ttl": limits.record_ttl, "break_ms": limits.break_}
+        if worker:
+            self._end["worker"] = worker  # type: ignore[assignment]
+        rate_ms = 1000 / limits.rate_per_second if limits.rate_per_second else 0
+        self._step = {**self._end, "lease": limits.lease, "step_wait": limits.step_wait, "rate_ms": rate_ms}
+        door = {"channel_limit": limits.channel_limit, "system_limit": limits.system_limit}
+        self._enqueue_env = json.dumps({**self._end, **door})
+
+    def _call(self, name: str, *args: Any) -> list[Any]:
+        return cast(list[Any], self._run[name](args=args))
+
+    def _env(self, signer: Signer, *, stop: bool) -> str:
+        return json.dumps({**self._step, "kid": signer.kid, "ak": signer.ak, "stop": stop})
+
+    def enqueue(self, task: NewTask) -> list[Any]:
+        """Append a task; enqueue.lua lists the answers. The same id a second time changes nothing."""
+        fields = {
+            "n": task.n,
+            "lead": task.lead_ms,
+            "expires_in": task.expires_in_ms,
+            "deadline": task.deadline_ms,
+            "go_on": "1" if task.go_on else "0",
+            "payload": task.payload,
+        }
+        return self._call("enqueue", self._enqueue_env, task.ch, task.id, json.dumps(fields))
+
+    def claim(self, ch: str, token: str, signer: Signer, *, stop: bool = False) -> Step:
+        """Take a channel for the run with this token, or go on with it."""
+        return read_step(self._call("claim", self._env(signer, stop=stop), ch, token))
+
+    def settle(
+        self,
+        ch: str,
+        token: str,
+        mark: Mark,
+        verdict: Verdict,
+        signer: Signer,
+        *,
+        stop: bool = False,
+        pause_ms: int = 0,
+        **facts: Any,
+    ) -> Step:
+        """Give the verdict on an attempt and learn what comes next.
+
+        Args:
+            ch: digest of the channel.
+            token: the run's token.
+            mark: the attempt.
+            verdict: what became of it.
+            signer: with what the run would sign the next attempt.
+            stop: hand the channel over now.
+            pause_ms: see settle.lua.
+            facts: code, error, http_status, request_id, answer, gone; None where not known.
+        """
+        told = {"is": verdict, "pause": pause_ms, **{k: v for k, v in facts.items() if v is not None}}
+        place = {"task": mark.task, "digit": mark.digit, "attempt": mark.attempt}
+        env = self._env(signer, stop=stop)
+        return read_step(self._call("settle", env, ch, token, json.dumps(place), json.dumps(told)))
+
+    def release(self, ch: str, token: str, *, due_ms: int, throttled: bool) -> Step:
+        """Let go of a channel with its mark open; see release.lua."""
+        return read_step(self._call("release", ch, token, due_ms, "1" if throttled else "0"))
+
+    def beat(self, runs: Iterable[tuple[str, str]]) -> list[str]:
+        """Renew the leases of these (channel, token); answers the channels that were lost."""
+        return self._call("beat", self._limits.lease, *(part for run in runs for part in run))
+
+    def cancel(self, task_id: str) -> list[Any]:
+        """End a task by its producer's wish; cancel.lua lists the answers."""
+        return self._call("cancel", json.dumps(self._end), task_id)
+
+    def pause(self, ch: str) -> int:
+        """Send nothing more on a channel until resume; answers how many tasks wait."""
+        return cast(int, self._call("pause", ch, self._limits.record_ttl))
+
+    def resume(self, ch: str) -> bool:
+        """End a pause and acknowledge a break; answers whether a message for the channel must be published."""
+        return self._call("resume", ch) == ["PUBLISH"]
+
+    def sweep(self, most: int) -> list[str]:
+        """The channels, so many at the most, that wait and that nobody serves."""
+        return self._call("sweep", most)
+
+    def status(self, task_id: str) -> list[Any]:
+        """How a task stands; status.lua lists the answers."""
+        return self._call("status", task_id)

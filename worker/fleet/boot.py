@@ -1,0 +1,140 @@
+"""The boot step that makes a Celery worker one of the fleet: it checks everything first, then starts the threads."""
+
+import logging
+import os
+import threading
+from typing import Any
+
+import click
+from celery import bootsteps, signals
+from celery.concurrency.thread import TaskPool as ThreadPool
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from worker.ccc import CccClient, Credentials, StaticCredentials
+from worker.channel.queue import ChannelQueue
+from worker.channel.server import check_server, connect
+from worker.errors import DtmfError
+from worker.fleet.follower import Follower
+from worker.fleet.heartbeat import Heartbeat
+from worker.fleet.sweeper import Sweeper
+from worker.limits import limits_of
+from worker.run import Defaults, Pace, Parts, serve
+from worker.vault import Vault
+from worker.wake import publish_wake
+
+log = logging.getLogger(__name__)
+
+_SPARE_CONNECTIONS = 8
+
+
+class Fleet(bootsteps.StartStopStep):  # type: ignore[misc]
+    """What a worker process has for its runs."""
+
+    def __init__(self, worker: Any, **_: Any) -> None:
+        """Check the pool, the settings and the server, and build the parts; a fault ends the worker with a message."""
+        super().__init__(worker)
+        self._app = worker.app
+        try:
+            settings = Settings.load(worker=True)
+            if not issubclass(worker.pool_cls, ThreadPool):
+                raise DtmfError("a DTMF worker runs on threads; start it with -P threads")
+            self._build(settings, worker.concurrency, worker.hostname)
+        except (DtmfError, RedisError) as error:
+            if isinstance(error, click.ClickException):
+                raise
+            text = (
+                str(error)
+                if isinstance(error, DtmfError)
+                else f"Redis does not answer ({type(error).__name__})"
+            )
+            raise click.ClickException(text) from None
+        worker.app.fleet = self
+
+    def _build(self, settings: Settings, concurrency: int, name: str) -> None:
+        url = settings.REDIS_URL.get_secret_value()
+        timeout = settings.DTMF_REDIS_TIMEOUT_MS / 1000
+        tls = settings.redis_tls
+        client = connect(url, timeout=timeout, max_connections=concurrency + _SPARE_CONNECTIONS, **tls)
+        server = check_server(client, allow_volatile=settings.DTMF_REDIS_ALLOW_VOLATILE)
+        log.info("%s serves up to %d channels; %s; API %s", name, concurrency, server, settings.endpoint)
+        limits = limits_of(settings)
+        queue = ChannelQueue(client, limits, worker=name)
+        quick = connect(url, timeout=min(timeout, settings.DTMF_LEASE_MS / 1000), max_connections=2, **tls)
+        self.stopping = threading.Event()
+        self.heartbeat = Heartbeat(ChannelQueue(quick, limits), settings.DTMF_BEAT_MS / 1000)
+        self._sweeper = Sweeper(queue, self.publish, settings.DTMF_SWEEP_MS / 1000)
+        self._follower = Follower(
+            connect(url, timeout=timeout + 2, max_connections=2, **tls),
+            self._app.backend,
+            f"{name}/{os.getpid()}",
+        )
+        self._client = CccClient(
+            settings.endpoint,
+            signature=settings.CCC_SIGNATURE,
+            pool_size=concurrency,
+            connect_timeout=settings.DTMF_CONNECT_TIMEOUT_MS / 1000,
+            read_timeout=settings.DTMF_READ_TIMEOUT_MS / 1000,
+            total_timeout=settings.DTMF_TOTAL_TIMEOUT_MS / 1000,
+            ca_bundle=settings.CCC_CA_BUNDLE,
+        )
+        self._parts = Parts(
+            queue=queue,
+            client=self._client,
+            credentials=StaticCredentials(_credentials(settings)),
+            vault=Vault(settings.secret_keys),
+            defaults=Defaults(
+                settings.CCC_INSTANCE_ID or "", settings.CCC_USER_ID or "", settings.CCC_DEVICE_ID or ""
+            ),
+            pace=Pace(
+                slice=settings.DTMF_SLICE_MS / 1000,
+                hold=settings.DTMF_HOLD_MS / 1000,
+                request=settings.DTMF_TOTAL_TIMEOUT_MS / 1000,
+                redis=timeout,
+            ),
+            heartbeat=self.heartbeat,
+            publish=self.publish,
+            stopping=self.stopping,
+        )
+
+    def publish(self, ch: str) -> None:
+        """Send the message "serve this channel"."""
+        publish_wake(self._app, ch)
+
+    def serve(self, ch: str) -> None:
+        """One run."""
+        serve(self._parts, ch)
+
+    def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Start the threads."""
+        signals.worker_shutting_down.connect(self._stop_runs, weak=False)
+        self.heartbeat.start()
+        self._sweeper.start()
+        self._follower.start()
+
+    def _stop_runs(self, **_: Any) -> None:
+        self.stopping.set()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002
+        """Stop what finds new work. The heartbeat goes on as long as a run does; it ends with the process."""
+        self.stopping.set()
+        self._sweeper.stop()
+        self._follower.stop()
+        try:
+            self._follower.leave()
+        except RedisError as error:
+            log.info(
+                "the follower's name stays in its group (%s); another worker takes it out",
+                type(error).__name__,
+            )
+
+    terminate = stop
+
+
+def _credentials(settings: Settings) -> Credentials:
+    secret, token = settings.ALIBABA_CLOUD_ACCESS_KEY_SECRET, settings.ALIBABA_CLOUD_SECURITY_TOKEN
+    return Credentials(
+        settings.ALIBABA_CLOUD_ACCESS_KEY_ID or "",
+        secret.get_secret_value() if secret else "",
+        token.get_secret_value() if token else None,
+    )

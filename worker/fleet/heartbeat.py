@@ -1,0 +1,42 @@
+"""Renews the leases of a worker's runs, all in one call, while each of them makes progress."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from worker.channel.queue import ChannelQueue
+from worker.clock import clock
+from worker.fleet.loop import Loop
+from worker.lease import Run
+
+
+class Heartbeat:
+    """The runs of this process, and the thread that vouches for them."""
+
+    def __init__(self, queue: ChannelQueue, every: float) -> None:
+        """Beat every so many seconds, on a queue whose calls time out within a lease."""
+        self._queue = queue
+        self._runs: dict[str, Run] = {}
+        self._loop = Loop("heartbeat", self.beat, every)
+        self.start, self.stop = self._loop.start, self._loop.stop
+
+    @contextmanager
+    def __call__(self, run: Run) -> Iterator[Run]:
+        """Renew the run's lease while the context lasts."""
+        self._runs[run.token] = run
+        try:
+            yield run
+        finally:
+            del self._runs[run.token]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def beat(self) -> None:
+        """Renew the leases of the runs that are inside a step that they announced; tell the others' loss."""
+        now = clock()
+        runs = [run for run in list(self._runs.values()) if run.busy_until > now and not run.lost]
+        if not runs:
+            return
+        lost = set(self._queue.beat((run.ch, run.token) for run in runs))
+        for run in runs:
+            run.lost = run.ch in lost

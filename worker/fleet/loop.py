@@ -1,0 +1,49 @@
+"""A thread that does one thing again and again, and outlives an outage of Redis."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from worker.channel.server import OUTAGE
+
+log = logging.getLogger(__name__)
+
+
+class Loop:
+    """Calls `turn` every `every` seconds in a daemon thread, until it is stopped."""
+
+    def __init__(self, name: str, turn: Callable[[], object], every: float) -> None:
+        """Nothing runs before start."""
+        self._name = name
+        self._turn = turn
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._down = False
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End after the present turn; wait so many seconds for it at the most."""
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._turn()
+                if self._down:
+                    log.warning("%s: Redis is back", self._name)
+                self._down = False
+            except OUTAGE as error:
+                if not self._down:
+                    log.warning(
+                        "%s: Redis does not answer (%s); trying again", self._name, type(error).__name__
+                    )
+                self._down = True
+            except Exception:
+                # A thread that ends here would leave the fleet without its heartbeat or sweeper for good.
+                log.exception("%s: unexpected error; going on", self._name)
+            self._stop.wait(self._every)

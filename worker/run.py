@@ -1,0 +1,303 @@
+"""serve(ch): the run. The one place where the channel queue and the API meet; it reads like docs/protocol.md."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.attempt import Attempt, Fate
+from worker.ccc import Answer, ApiError, CccClient, Credentials, CredentialsProvider, KeyPress, TooLate
+from worker.channel.queue import ChannelQueue, Signer
+from worker.channel.server import OUTAGE
+from worker.channel.steps import Left, Send, Step, Verdict, Wait
+from worker.clock import clock
+from worker.errors import UnknownSecretKey
+from worker.lease import Run
+from worker.task import Payload
+from worker.vault import Vault
+
+log = logging.getLogger(__name__)
+
+_OUTAGE_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The times of a run, in seconds.
+
+    Attributes:
+        slice: how long it keeps a busy channel.
+        hold: how long the channel waits after a digit that may still be executed.
+        step: the longest wait that it sits out; for a longer one it lets the channel go.
+        request: the longest request in all.
+        redis: the longest call to Redis.
+        outage: how long it keeps what it knows while Redis does not answer.
+        farewell: the same, once the worker was told to stop.
+    """
+
+    slice: float = 5.0
+    hold: float = 5.0
+    step: float = 1.0
+    request: float = 6.0
+    redis: float = 3.0
+    outage: float = 20.0
+    farewell: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a task that names no instance, agent or device is sent with."""
+
+    instance_id: str
+    user_id: str
+    device_id: str
+
+
+class Heartbeat(Protocol):
+    """Renews the lease of a run while the context lasts and the run is busy."""
+
+    def __call__(self, run: Run) -> AbstractContextManager[Run]:
+        """The context of one run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every run of a worker shares.
+
+    Attributes:
+        queue: the channel queues.
+        client: the API.
+        credentials: with what to sign.
+        vault: nonces and encryption.
+        defaults: for tasks that leave them out.
+        pace: the times of a run.
+        heartbeat: renews leases.
+        publish: sends the message "serve this channel"; it does not raise.
+        stopping: set when the worker was told to stop.
+    """
+
+    queue: ChannelQueue
+    client: CccClient
+    credentials: CredentialsProvider
+    vault: Vault
+    defaults: Defaults
+    pace: Pace
+    heartbeat: Heartbeat
+    publish: Callable[[str], None]
+    stopping: threading.Event
+
+
+def serve(parts: Parts, ch: str) -> None:
+    """Send what waits on a channel, in order, until it is empty or somebody else's turn."""
+    if parts.stopping.is_set():
+        parts.publish(ch)
+        return
+    if _Serve(parts, ch).run_to_end() is Left.HANDED:
+        parts.publish(ch)
+
+
+class _Serve:
+    """One run."""
+
+    def __init__(self, parts: Parts, ch: str) -> None:
+        self._parts = parts
+        self._queue = parts.queue
+        self._pace = parts.pace
+        self._run = Run(ch)
+        self._asked = clock()
+        self._credentials = parts.credentials.get()
+        self._payload: tuple[str, Payload | None] = ("", None)
+        self._repeated = False
+
+    def run_to_end(self) -> Left:
+        # A claim whose answer is lost needs no repeat: the lease runs out, and the sweeper finds the channel.
+        step = self._claim()
+        if isinstance(step, Left):
+            return step
+        with self._parts.heartbeat(self._run):
+            while not isinstance(step, Left):
+                step = self._wait(step) if isinstance(step, Wait) else self._send(step)
+        return step
+
+    @property
+    def _stop(self) -> bool:
+        """Whether to let the channel go at the next step: the worker stops, or the time slice is over."""
+        return self._parts.stopping.is_set() or clock() > self._run.started + self._pace.slice
+
+    def _signer(self) -> Signer:
+        """With what the next attempt will be signed: a mark names the credentials that are used for it."""
+        self._credentials = self._parts.credentials.get()
+        return Signer(self._parts.vault.kid, self._credentials.fingerprint)
+
+    # Steps of the queue
+
+    def _claim(self) -> Step:
+        self._asked = clock()
+        return self._queue.claim(self._run.ch, self._run.token, self._signer(), stop=self._stop)
+
+    def _wait(self, step: Wait) -> Step:
+        self._run.busy_for(step.ms / 1000 + self._pace.redis)
+        self._parts.stopping.wait(step.ms / 1000)
+        return self._insist(self._claim)
+
+    def _insist(self, call: Callable[[], Step]) -> Step:
+        """Make a call that may safely be made twice until Redis answers it; STALE if it was made before.
+
+        What this run knows of its digit, no other can find out as surely, so it is kept through an outage.
+        """
+        began = clock()
+        self._repeated = False
+        while True:
+            self._run.busy_for(self._pace.redis + 1)
+            try:
+                return call()
+            except OUTAGE:
+                patience = self._pace.farewell if self._parts.stopping.is_set() else self._pace.outage
+                if clock() > began + patience:
+                    log.warning("channel %s: Redis does not answer; left to the sweeper", self._run.ch)
+                    return Left.STALE
+                self._repeated = True
+                time.sleep(_OUTAGE_PAUSE_S)
+
+    def _settle(self, step: Send, fate: Fate) -> Step:
+        error, answer = fate.error, fate.answer
+        facts = {
+            "code": answer.code if answer else (error.code if error else None),
+            "http_status": answer.http_status if answer else (error.http_status if error else None),
+            "request_id": answer.request_id if answer else (error.request_id if error else None),
+            "error": None if answer else _error_name(fate),
+            "gone": fate.gone,
+            "answer": self._parts.vault.encrypt(answer.contexts_json()) if answer else None,
+        }
+
+        def call() -> Step:
+            self._asked = clock()
+            return self._queue.settle(
+                self._run.ch,
+                self._run.token,
+                step.mark,
+                fate.verdict,
+                self._signer(),
+                stop=self._stop,
+                pause_ms=self._pause_ms(step, fate),
+                **facts,
+            )
+
+        if fate.verdict not in {Verdict.OK, Verdict.PRESUMED, Verdict.RETRY}:
+            log.warning(
+                "task %s digit %d: %s (%s)",
+                step.mark.task,
+                step.mark.digit,
+                fate.verdict,
+                error or "no answer",
+            )
+        step_after = self._insist(call)
+        if step_after is Left.STALE and self._repeated:
+            # The lost answer may have been the one that carried the next step: the claim asks for it again.
+            return self._insist(self._claim)
+        return step_after
+
+    def _pause_ms(self, step: Send, fate: Fate) -> int:
+        """The pause that goes with the verdict; settle.lua says what it means for each."""
+        match fate.verdict:
+            case Verdict.OK | Verdict.PRESUMED:
+                payload = self._open(step)
+                return max(payload.gap_ms, payload.pauses_ms[step.mark.digit - 1])
+            case Verdict.RETRY:
+                return int(fate.retry_s * 1000)
+            case Verdict.UNKNOWN if fate.may_arrive:
+                return int(self._pace.hold * 1000)
+            case _:
+                return 0
+
+    def _release(self, pause_s: float, *, throttled: bool) -> Step:
+        leaving = self._parts.stopping.is_set()
+        due_ms = 1000 if leaving else int(pause_s * 1000)
+        answer = self._insist(
+            lambda: self._queue.release(self._run.ch, self._run.token, due_ms=due_ms, throttled=throttled)
+        )
+        # A worker that leaves hands over at once. Else the sweeper brings the channel back when its pause is over.
+        return answer if leaving else Left.LATER
+
+    # The attempt
+
+    def _send(self, step: Send) -> Step:
+        deadline = self._asked + step.left_ms / 1000
+        attempt = Attempt(step.mark.attempt, step.doubt, step.throttled, resend=False)
+        try:
+            payload = self._open(step)
+            nonce = self._parts.vault.nonce(step.mark.kid, step.mark.task, step.mark.digit, step.mark.attempt)
+        except UnknownSecretKey as error:
+            log.error("task %s: %s", step.mark.task, error)
+            return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
+        if step.mark.ak != self._credentials.fingerprint:
+            # The API may count nonces for each AccessKey: under another one a copy could press the key twice.
+            return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
+        attempt.resend = payload.on_unknown == "resend"
+        press = self._key_press(payload, step.mark.digit)
+        while True:
+            if clock() >= deadline:
+                return self._settle(step, attempt.out_of_time())
+            if self._run.lost:
+                return Left.STALE
+            if self._parts.stopping.is_set() or (attempt.copies and self._stop):
+                return self._release(attempt.pause_s, throttled=attempt.throttled)
+            fate = self._copy(attempt, press, nonce, step, deadline)
+            if fate:
+                return self._settle(step, fate)
+            if attempt.pause_s > self._pace.step:
+                return self._release(attempt.pause_s, throttled=attempt.throttled)
+            self._run.busy_for(attempt.pause_s + self._pace.redis)
+            self._parts.stopping.wait(min(attempt.pause_s, max(0.0, deadline - clock())))
+
+    def _copy(
+        self, attempt: Attempt, press: KeyPress, nonce: str, step: Send, deadline: float
+    ) -> Fate | None:
+        """Send one copy of the attempt, and judge its answer."""
+        self._run.busy_for(self._pace.request + self._pace.redis)
+        result: Answer | ApiError
+        try:
+            result = self._parts.client.send_dtmf(
+                press, self._credentials, nonce=nonce, signed_at=step.mark.signed_at, not_after=deadline
+            )
+        except TooLate:
+            return attempt.out_of_time()
+        except ApiError as error:
+            result = error
+        attempt.copies += 1
+        return attempt.judge(result)
+
+    def _open(self, step: Send) -> Payload:
+        """The head task's payload; decrypted once for all its digits."""
+        task, payload = self._payload
+        if payload is None or task != step.mark.task:
+            payload = Payload.from_json(self._parts.vault.decrypt(step.payload))
+            self._payload = (step.mark.task, payload)
+        return payload
+
+    def _key_press(self, payload: Payload, digit: int) -> KeyPress:
+        defaults = self._parts.defaults
+        return KeyPress(
+            channel_id=payload.channel_id,
+            job_id=payload.job_id,
+            dtmf=payload.keys[digit - 1],
+            instance_id=payload.instance_id or defaults.instance_id,
+            user_id=payload.user_id or defaults.user_id,
+            device_id=payload.device_id or defaults.device_id,
+        )
+
+
+def _error_name(fate: Fate) -> str | None:
+    match fate.verdict:
+        case Verdict.FAILED:
+            return type(fate.error).__name__
+        case Verdict.UNKNOWN:
+            return "TaskUnknown"
+        case Verdict.EXPIRED:
+            return "TaskExpired"
+        case _:
+            return None

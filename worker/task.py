@@ -1,0 +1,216 @@
+"""What a producer hands in: arguments and options of a task, checked at the door."""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
+
+from worker.dial import Dial, parse_dial
+from worker.errors import InvalidTask
+
+OnFailure = Literal["cancel", "continue"]
+OnUnknown = Literal["stop", "resend"]
+Moment = datetime | int | float
+Span = timedelta | int | float
+
+LONGEST_DEADLINE_MS = 86_400_000
+LONGEST_GAP_MS = 60_000
+_TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+_LONGEST_TEXT = 256
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Task:
+    """A DTMF task, checked. Its repr would show personal data, so it has none.
+
+    Attributes:
+        channel_id: the channel of the call.
+        job_id: the call.
+        dial: its keys and pauses.
+        instance_id: the contact centre instance; None for the worker's default, as the next two.
+        user_id: the agent.
+        device_id: the agent's workbench.
+        deadline_ms: its deadline, in ms since 1970, or 0 for none.
+        expires_in_ms: time from enqueue to its deadline; the earlier of the two counts.
+        gap_ms: least time between two digits.
+        on_failure: what becomes of this task when one ahead of it fails.
+        on_unknown: whether a digit of unknown fate (an internal error of the API) is pressed again.
+    """
+
+    channel_id: str
+    job_id: str
+    dial: Dial
+    instance_id: str | None
+    user_id: str | None
+    device_id: str | None
+    deadline_ms: int
+    expires_in_ms: int
+    gap_ms: int
+    on_failure: OnFailure
+    on_unknown: OnUnknown
+
+    def to_payload(self) -> str:
+        """What the run needs of the task, as JSON; to be encrypted before it leaves the process."""
+        return json.dumps(
+            {
+                "channel_id": self.channel_id,
+                "job_id": self.job_id,
+                "instance_id": self.instance_id,
+                "user_id": self.user_id,
+                "device_id": self.device_id,
+                "keys": self.dial.keys,
+                "pauses_ms": self.dial.pauses_ms,
+                "gap_ms": self.gap_ms,
+                "on_unknown": self.on_unknown,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Payload:
+    """What the run knows of a task; the attributes are those of Task."""
+
+    channel_id: str
+    job_id: str
+    instance_id: str | None
+    user_id: str | None
+    device_id: str | None
+    keys: str
+    pauses_ms: list[int]
+    gap_ms: int
+    on_unknown: OnUnknown
+
+    @classmethod
+    def from_json(cls, text: str) -> "Payload":
+        """Read what to_payload wrote. A field that a newer producer added is passed over."""
+        fields = json.loads(text)
+        return cls(**{name: fields.get(name) for name in cls.__slots__})
+
+
+def check_task_id(task_id: object) -> str:
+    """The task id, if it can be one: 1 to 128 letters, digits and . _ : - of ASCII, the first no punctuation.
+
+    Raises:
+        InvalidTask: if it cannot.
+    """
+    if not isinstance(task_id, str) or not _TASK_ID.fullmatch(task_id):
+        raise InvalidTask(
+            "task_id must be 1 to 128 ASCII letters, digits and . _ : - with a letter or digit in front"
+        )
+    return task_id
+
+
+def check_task(
+    *,
+    channel_id: object,
+    job_id: object,
+    dtmf: object,
+    instance_id: object = None,
+    user_id: object = None,
+    device_id: object = None,
+    deadline: object = None,
+    expires_in: object = None,
+    expires: object = None,
+    gap_ms: object = None,
+    on_failure: object = "cancel",
+    on_unknown: object = "stop",
+    default_expires_ms: int,
+    default_gap_ms: int,
+) -> Task:
+    """Check all arguments of a task.
+
+    Args:
+        channel_id: the channel, as the API names it.
+        job_id: the call, as the API names it.
+        dtmf: the dial string; see worker.dial.
+        instance_id: the contact centre instance, or None for the settings' default, as the next two.
+        user_id: the agent.
+        device_id: the agent's workbench.
+        deadline: after this moment no digit is sent: an aware datetime, or seconds since 1970.
+        expires_in: the same, as a time from now: a timedelta, or seconds.
+        expires: Celery's option: an aware datetime, a timedelta, or seconds from now. The earliest of all counts.
+        gap_ms: least time between two digits, 0 to 60,000 ms.
+        on_failure: cancel or continue.
+        on_unknown: stop or resend.
+        default_expires_ms: time to the deadline where none is given.
+        default_gap_ms: gap where none is given.
+
+    Raises:
+        InvalidTask: naming the argument and what is wrong with it, never its value.
+    """
+    moments = [
+        moment
+        for moment in (deadline, expires if isinstance(expires, datetime) else None)
+        if moment is not None
+    ]
+    spans = [
+        span for span in (expires_in, None if isinstance(expires, datetime) else expires) if span is not None
+    ]
+    return Task(
+        channel_id=_text("channel_id", channel_id),
+        job_id=_text("job_id", job_id),
+        dial=parse_dial(dtmf),
+        instance_id=_optional_text("instance_id", instance_id),
+        user_id=_optional_text("user_id", user_id),
+        device_id=_optional_text("device_id", device_id),
+        deadline_ms=min((_moment_ms(moment) for moment in moments), default=0),
+        expires_in_ms=min(
+            (_span_ms(span) for span in spans),
+            default=LONGEST_DEADLINE_MS if moments else default_expires_ms,
+        ),
+        gap_ms=_gap(gap_ms, default_gap_ms),
+        on_failure=_one_of("on_failure", on_failure, OnFailure),
+        on_unknown=_one_of("on_unknown", on_unknown, OnUnknown),
+    )
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidTask(f"{name} must be a string, not {type(value).__name__}")
+    if not value or len(value) > _LONGEST_TEXT:
+        raise InvalidTask(f"{name} must have 1 to {_LONGEST_TEXT} characters; it has {len(value)}")
+    if not value.isprintable() or value != value.strip():
+        raise InvalidTask(f"{name} holds a control character, or begins or ends with a space")
+    return value
+
+
+def _optional_text(name: str, value: object) -> str | None:
+    return None if value is None else _text(name, value)
+
+
+def _moment_ms(value: object) -> int:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidTask("deadline (or expires) must carry a time zone; datetime.now(timezone.utc) does")
+        value = value.timestamp()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
+        raise InvalidTask("deadline must be a datetime with a time zone, or seconds since 1970")
+    ms = int(value * 1000)
+    if ms > time.time() * 1000 + LONGEST_DEADLINE_MS:
+        raise InvalidTask("deadline must not be more than a day ahead")
+    return ms
+
+
+def _span_ms(value: object) -> int:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise InvalidTask("expires_in (or expires) must be seconds or a timedelta")
+    if not 0 < seconds * 1000 <= LONGEST_DEADLINE_MS:
+        raise InvalidTask("expires_in (or expires) must be more than 0 and at most a day")
+    return max(1, int(seconds * 1000))
+
+
+def _gap(value: object, default: int) -> int:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LONGEST_GAP_MS:
+        raise InvalidTask(f"gap_ms must be a whole number from 0 to {LONGEST_GAP_MS}")
+    return value
+
+
+def _one_of(name: str, value: object, choices: Any) -> Any:
+    if value not in get_args(choices):
+        raise InvalidTask(f"{name} must be {' or '.join(get_args(choices))}")
+    return value

@@ -1,0 +1,24 @@
+"""The internal task `dtmf.serve`: a message that says "serve this channel", and nothing else.
+
+Lost, doubled, late or swapped, it does no harm: the channel queue is the truth, and the sweeper finds what waits.
+"""
+
+import logging
+from typing import Any
+
+from kombu.exceptions import OperationalError
+
+from config.celery import WAKE_QUEUE
+from worker.channel.server import OUTAGE
+
+log = logging.getLogger(__name__)
+
+SERVE_TASK = "dtmf.serve"
+
+
+def publish_wake(app: Any, ch: str) -> None:
+    """Send the message. An outage is logged and not raised: the sweeper finds the channel within seconds."""
+    try:
+        app.tasks[SERVE_TASK].apply_async((ch,), queue=WAKE_QUEUE, retry=False)
+    except (OperationalError, *OUTAGE) as error:
+        log.warning("channel %s: no message sent (%s); left to the sweeper", ch, type(error).__name__)
