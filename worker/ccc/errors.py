@@ -27,7 +27,7 @@ class ApiError(DtmfError):
 
 
 class Gone(ApiError):
-    """The call, the channel or the instance does not exist (NotExists.ChannelId, .JobId, .InstanceId): final."""
+    """The call, channel or instance does not exist (NotExists.ChannelId, .JobId, .InstanceId): final."""
 
 
 class Rejected(ApiError):
@@ -35,11 +35,11 @@ class Rejected(ApiError):
 
 
 class Refused(ApiError):
-    """The account or this machine's clock is wrong; every request fails alike until an operator acts: final."""
+    """The account or this machine's clock is wrong; every request fails until an operator acts: final."""
 
 
 class NotExecuted(ApiError):
-    """The API did not execute the request (throttled, unavailable): a new attempt may be made after a pause."""
+    """The API did not execute the request (throttled, unavailable): make a new attempt after a pause."""
 
 
 class Undetermined(ApiError):
@@ -47,7 +47,23 @@ class Undetermined(ApiError):
 
 
 class Unanswered(ApiError):
-    """No answer that tells anything came (time-out, reset, 502, 503 or 504 without a Code, not JSON)."""
+    """No answer came that tells anything (time-out, reset, 502, 503 or 504 without a Code, not JSON).
+
+    written is False where it is certain that not a byte of the request was written (no connection came up).
+    """
+
+    def __init__(  # noqa: PLR0917  (positional, for cls(*args) in another process)
+        self,
+        message: str,
+        code: str | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+        retry_after_ms: int | None = None,
+        written: bool = True,  # noqa: FBT001, FBT002
+    ) -> None:
+        super().__init__(message, code, http_status, request_id, retry_after_ms)
+        self.args = (*self.args, written)
+        self.written = written
 
 
 class ReplayRefused(ApiError):
@@ -56,3 +72,15 @@ class ReplayRefused(ApiError):
 
 class TooLate(ApiError):
     """The deadline passed before a byte of the request was written; nothing was sent."""
+
+
+class BadEndpoint(DtmfError, ValueError):
+    """The endpoint, its proxy or its CA bundle cannot be used; the message says why."""
+
+
+class BadCredentials(DtmfError, ValueError):
+    """An AccessKey or a security token that cannot be one."""
+
+
+class BadKeyPress(DtmfError, ValueError):
+    """A key press that no request can carry: not exactly one key, or text that is not valid Unicode."""
