@@ -20,28 +20,18 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command("simulator")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", default=8085, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
-)
-@click.option(
-    "--access-key-id", envvar="ALIBABA_CLOUD_ACCESS_KEY_ID", help="The key let in; default: made up."
-)
+@click.option("--port", default=8085, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--access-key-id", envvar="ALIBABA_CLOUD_ACCESS_KEY_ID", help="The key let in; default: made up.")
 @click.option("--access-key-secret", envvar="ALIBABA_CLOUD_ACCESS_KEY_SECRET", help="Its secret.")
-@click.option(
-    "--security-token", envvar="ALIBABA_CLOUD_SECURITY_TOKEN", help="Its token, if it is temporary."
-)
-@click.option(
-    "--instance", "instances", multiple=True, help="A contact centre (repeatable); default: ccc-test."
-)
+@click.option("--security-token", envvar="ALIBABA_CLOUD_SECURITY_TOKEN", help="Its token, if it is temporary.")
+@click.option("--instance", "instances", multiple=True, help="A contact centre (repeatable); default: ccc-test.")
 @click.option("--scene", "scene_file", type=_READABLE, help="JSON file with the faults to play.")
 @click.option("--strict", is_flag=True, help="Refuse calls that were not registered.")
-@click.option(
-    "--quota", type=click.FloatRange(min=0, min_open=True), help="Requests a second for all together."
-)
+@click.option("--quota", type=click.FloatRange(min=0, min_open=True), help="Requests a second for all together.")
 @click.option("--log", "log_file", type=_FILE, help="Append each digit heard and each request as JSON lines.")
 @click.option("--tls-cert", type=_READABLE, help="Certificate (PEM): makes it HTTPS.")
 @click.option("--tls-key", type=_READABLE, help="The certificate's key (PEM).")
-def simulator(  # noqa: PLR0913 - one for each option
+def simulator(
     *,
     host: str,
     port: int,
@@ -81,9 +71,7 @@ def simulator(  # noqa: PLR0913 - one for each option
     try:
         asyncio.run(_serve(config))
     except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on {host} port {port}: {error.strerror or error}"
-        ) from None
+        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
 
 
 def _account(key_id: str | None, secret: str | None, token: str | None) -> Account:

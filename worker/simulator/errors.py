@@ -31,7 +31,7 @@ KNOWN: dict[str, tuple[int, str]] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault of this program
+class Refusal(Exception):
     """The request is answered with this code instead of being executed.
 
     ``status`` and ``message`` default to the vendor's for that code; ``retry_after_ms`` becomes the header

@@ -27,6 +27,31 @@ _FLUSH_EVERY = 0.2
 _RESET = struct.pack("ii", 1, 0)
 
 
+class _Whole(web.StreamResponse):
+    """An answer in one write: preparing aiohttp's own response would be a fifth of all work."""
+
+    def __init__(self, request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> None:
+        super().__init__(status=answer.status)
+        self._alive = request.keep_alive
+        lines = [f"HTTP/1.1 {answer.status} {self.reason}", f"Content-Length: {len(answer.body)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if not self._alive:
+            lines.append("Connection: close")
+        body = b"" if request.method == "HEAD" else answer.body
+        self._bytes = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        if request.transport is not None:
+            request.transport.write(self._bytes)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write."""
+
+
 class Simulator:
     """A running simulator; `start` makes one. ``url`` is where it listens, ``service`` what it is made of."""
 
@@ -97,7 +122,7 @@ class Simulator:
         self.service.done(exchange, answered=transport is not None and not transport.is_closing())
         headers = _headers(answer)
         if plan.truncate is None and plan.trickle is None:
-            return web.Response(body=answer.body, status=answer.status, headers=headers)
+            return _Whole(request, answer, headers)
         return await _piecemeal(request, answer, headers, plan.truncate, plan.trickle)
 
 
@@ -166,9 +191,7 @@ async def _piecemeal(
     trickle: Trickle | None,
 ) -> web.StreamResponse:
     """Write an answer in pieces, or only its beginning, under the length of the whole."""
-    response = web.StreamResponse(
-        status=answer.status, headers=headers | {"Content-Length": str(len(answer.body))}
-    )
+    response = web.StreamResponse(status=answer.status, headers=headers | {"Content-Length": str(len(answer.body))})
     body = answer.body if truncate is None else answer.body[:truncate]
     size = len(body) or 1
     if trickle is not None:

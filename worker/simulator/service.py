@@ -89,7 +89,10 @@ class Service:
         self.calls.strict = self.settings.strict
 
     def stats(self) -> dict[str, Any]:
-        """Counts since the start or the last reset; ``rps``: requests a second over the last 5 s."""
+        """Counts since the start or the last reset; ``rps``: requests a second over the last 5 s.
+
+        ``cpu_seconds`` is what the whole process has used since it began.
+        """
         now = self._clock()
         last = takewhile(lambda entry: entry.done_at > now - 5, reversed(self.log.requests))
         return {
@@ -97,6 +100,7 @@ class Service:
             "heard": len(self.log.heard),
             "codes": dict(self.log.codes),
             "nonces": len(self.gateway.nonces),
+            "cpu_seconds": time.process_time(),
             "rps": sum(1 for _ in last) / 5,
         }
 
