@@ -211,14 +211,14 @@ def _faults_between(settings: Settings) -> list[str]:
             "or accept it with DTMF_REDIS_TLS=off"
         )
     if s.DTMF_LEASE_MS < 3 * s.DTMF_BEAT_MS:
-        faults.append(
-            "DTMF_LEASE_MS must be at least three times DTMF_BEAT_MS, or a live run loses its channel"
-        )
+        faults.append("DTMF_LEASE_MS must be at least three times DTMF_BEAT_MS, or a live run loses its channel")
     if s.DTMF_SWEEP_MS > s.DTMF_LEASE_MS:
         faults.append("DTMF_SWEEP_MS must not be longer than DTMF_LEASE_MS")
-    for name in ("DTMF_CONNECT_TIMEOUT_MS", "DTMF_READ_TIMEOUT_MS"):
-        if getattr(s, name) > s.DTMF_TOTAL_TIMEOUT_MS:
-            faults.append(f"{name} must not be longer than DTMF_TOTAL_TIMEOUT_MS")
+    faults += [
+        f"{name} must not be longer than DTMF_TOTAL_TIMEOUT_MS"
+        for name in ("DTMF_CONNECT_TIMEOUT_MS", "DTMF_READ_TIMEOUT_MS")
+        if getattr(s, name) > s.DTMF_TOTAL_TIMEOUT_MS
+    ]
     if s.DTMF_HOLD_MS > s.DTMF_BREAK_MS:
         faults.append("DTMF_HOLD_MS must not be longer than DTMF_BREAK_MS")
     if s.DTMF_CHANNEL_LIMIT > s.DTMF_SYSTEM_LIMIT:

@@ -97,7 +97,7 @@ class Attempt:
 
 def back_off(tries: int) -> float:
     """Seconds to wait after so many tries: doubling, with a random part that keeps workers apart."""
-    longest = min(FIRST_PAUSE_S * 2 ** min(tries, 10), LONGEST_PAUSE_S)
+    longest: float = min(FIRST_PAUSE_S * 2 ** min(tries, 10), LONGEST_PAUSE_S)
     return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
 
 

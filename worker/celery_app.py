@@ -1,19 +1,22 @@
 """The Celery application: `celery -A worker`."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from celery import Celery
 
 from config.celery import celery_config
 from config.settings import Settings
-from worker.producer import SendDtmf
+from worker.errors import UnsupportedOption
+from worker.producer import SEND_TASK, SendDtmf
 from worker.wake import SERVE_TASK
 
 
-class DtmfCelery(Celery):  # type: ignore[misc]
+class DtmfCelery(Celery):
     """Celery under our settings, which are read when they are first needed, not at import."""
 
-    def on_configure(self) -> None:
+    fleet: Any
+
+    def on_configure(self) -> None:  # type: ignore[override]  # Celery takes a method for its signal
         """Called by Celery before it reads its configuration.
 
         Raises:
@@ -23,20 +26,19 @@ class DtmfCelery(Celery):  # type: ignore[misc]
 
 
 app = DtmfCelery("worker")
+# By name: a producer has no use for what a worker is made of.
+app.steps["worker"].add("worker.fleet.boot:Fleet")
 
 
-@app.task(name=SERVE_TASK, ignore_result=True, send_events=False)  # type: ignore[untyped-decorator]
+@app.task(name=SERVE_TASK, ignore_result=True, send_events=False)
 def serve(ch: str) -> None:
     """Serve a channel: internal; see worker.wake."""
     app.fleet.serve(ch)
 
 
-send_dtmf: SendDtmf = app.register_task(SendDtmf())
+@app.task(name=SEND_TASK, base=SendDtmf)
+def _send_dtmf(*_: Any, **__: Any) -> NoReturn:
+    raise UnsupportedOption("dtmf.send is not run by calling it; use send_dtmf.delay(...) or .apply_async(...)")
 
 
-@app.on_after_configure.connect  # type: ignore[untyped-decorator]
-def _steps(sender: Any, **_: Any) -> None:
-    # Imported here: a producer has no use for what a worker is made of.
-    from worker.fleet.boot import Fleet  # noqa: PLC0415
-
-    sender.steps["worker"].add(Fleet)
+send_dtmf = _send_dtmf

@@ -37,9 +37,7 @@ def parse_dial(dtmf: object) -> Dial:
         InvalidTask: naming the character that is not allowed and its position, and nothing beside it.
     """
     if not isinstance(dtmf, str):
-        raise InvalidTask(
-            f"dtmf must be a string, not {type(dtmf).__name__}: a number would lose its leading zeros"
-        )
+        raise InvalidTask(f"dtmf must be a string, not {type(dtmf).__name__}: a number would lose its leading zeros")
     if len(dtmf) > MAX_LENGTH:
         raise InvalidTask(f"dtmf has {len(dtmf)} characters; at most {MAX_LENGTH} fit into one task")
     keys: list[str] = []
@@ -52,7 +50,7 @@ def parse_dial(dtmf: object) -> Dial:
             pauses[-1] += PAUSES_MS[character]
         else:
             raise InvalidTask(
-                f"dtmf: character {ascii(character)} at position {position} is not allowed; "
+                f"dtmf: character {character!a} at position {position} is not allowed; "
                 "use 0-9 * # and the pauses w W and comma"
             )
     if not keys:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from celery import Task as CeleryTask
 from celery.result import AsyncResult
@@ -36,6 +36,13 @@ from worker.record import Record, State
 from worker.task import Task, check_task, check_task_id
 from worker.vault import Vault, channel_digest
 from worker.wake import publish_wake
+
+# Celery's classes are generic for a type checker alone.
+if TYPE_CHECKING:
+    _CeleryTask = CeleryTask[Any, Any]
+    _Result = AsyncResult[Any]
+else:
+    _CeleryTask, _Result = CeleryTask, AsyncResult
 
 SEND_TASK = "dtmf.send"
 _PATIENCE_S = 5.0
@@ -130,7 +137,7 @@ class Door:
                 # Of a repeated call the first may have been the one that was to publish.
                 return ch if repeated else None
             case _:
-                _refuse(answer)
+                raise _refusal(answer)
 
     def _insist(self, new: NewTask) -> tuple[list[Any], bool]:
         began, repeated = time.monotonic(), False
@@ -154,10 +161,9 @@ class Door:
         )
 
 
-class SendDtmf(CeleryTask):  # type: ignore[misc]
+class SendDtmf(_CeleryTask):
     """The task `dtmf.send`: to a producer a Celery task, whose digits are sent in order, once and in time."""
 
-    name = SEND_TASK
     typing = False
 
     @cached_property
@@ -165,24 +171,18 @@ class SendDtmf(CeleryTask):  # type: ignore[misc]
         """The way in for tasks, under the environment's settings."""
         return Door(Settings.load(worker=False))
 
-    def run(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: a direct call would press keys in the caller's process, past the channel's order."""
-        raise UnsupportedOption(
-            "dtmf.send is not run by calling it; use send_dtmf.delay(...) or .apply_async(...)"
-        )
-
-    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:
+    def delay(self, *args: Any, **kwargs: Any) -> _Result:
         """Enqueue a task; apply_async with no options."""
         return self.apply_async(args, kwargs)
 
-    def apply_async(
+    def apply_async(  # type: ignore[override]  # fewer options than Celery's, on purpose
         self,
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         task_id: str | None = None,
         expires: Any = None,
         **options: Any,
-    ) -> AsyncResult:
+    ) -> _Result:
         """Enqueue a task.
 
         Args:
@@ -296,21 +296,19 @@ _ARGUMENTS = {
 }
 
 
-def _refuse(answer: list[Any]) -> NoReturn:
+def _refusal(answer: list[Any]) -> DtmfError:
     match answer:
         case ["EXPIRED"]:
-            raise DeadlinePassed("the task's deadline has passed already; nothing was enqueued")
+            return DeadlinePassed("the task's deadline has passed already; nothing was enqueued")
         case ["CHANNEL_FULL", n]:
-            raise ChannelQueueFull(
-                f"{n} tasks wait on the channel, as many as DTMF_CHANNEL_LIMIT allows; try later"
-            )
+            return ChannelQueueFull(f"{n} tasks wait on the channel, as many as DTMF_CHANNEL_LIMIT allows; try later")
         case ["SYSTEM_FULL", n]:
-            raise SystemQueueFull(f"{n} tasks wait in all, as many as DTMF_SYSTEM_LIMIT allows; try later")
+            return SystemQueueFull(f"{n} tasks wait in all, as many as DTMF_SYSTEM_LIMIT allows; try later")
         case ["BROKEN", task_id, code, left_ms]:
-            raise ChannelBroken(
+            return ChannelBroken(
                 f"the channel's line was broken by task {task_id} ({code}): what follows would type the wrong number. "
                 f"Acknowledge it with send_dtmf.resume(channel_id), wait {left_ms / 1000:.0f} s, or enqueue with "
                 "on_failure='continue'"
             )
         case _:
-            raise DtmfError("the queue gave no answer")
+            return DtmfError("the queue gave no answer")

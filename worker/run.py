@@ -1,5 +1,6 @@
 """serve(ch): the run. The one place where the channel queue and the API meet; it reads like docs/protocol.md."""
 
+import json
 import logging
 import threading
 import time
@@ -9,12 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from worker.attempt import Attempt, Fate
-from worker.ccc import Answer, ApiError, CccClient, Credentials, CredentialsProvider, KeyPress, TooLate
+from worker.ccc import Answer, ApiError, CccClient, CredentialsProvider, KeyPress, TooLate
 from worker.channel.queue import ChannelQueue, Signer
 from worker.channel.server import OUTAGE
 from worker.channel.steps import Left, Send, Step, Verdict, Wait
 from worker.clock import clock
-from worker.errors import UnknownSecretKey
+from worker.errors import DtmfError
 from worker.lease import Run
 from worker.task import Payload
 from worker.vault import Vault
@@ -171,7 +172,7 @@ class _Serve:
             "request_id": answer.request_id if answer else (error.request_id if error else None),
             "error": None if answer else _error_name(fate),
             "gone": fate.gone,
-            "answer": self._parts.vault.encrypt(answer.contexts_json()) if answer else None,
+            "answer": self._parts.vault.encrypt(json.dumps(answer.contexts())) if answer else None,
         }
 
         def call() -> Step:
@@ -231,14 +232,15 @@ class _Serve:
         try:
             payload = self._open(step)
             nonce = self._parts.vault.nonce(step.mark.kid, step.mark.task, step.mark.digit, step.mark.attempt)
-        except UnknownSecretKey as error:
-            log.error("task %s: %s", step.mark.task, error)
+            press = self._key_press(payload, step.mark.digit)
+        except (DtmfError, LookupError, TypeError, ValueError) as error:
+            # Nothing can be sent of such a task, and a run that raised would come back to it for ever.
+            log.error("task %s: %s", step.mark.task, error if isinstance(error, DtmfError) else type(error).__name__)
             return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
         if step.mark.ak != self._credentials.fingerprint:
             # The API may count nonces for each AccessKey: under another one a copy could press the key twice.
             return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
         attempt.resend = payload.on_unknown == "resend"
-        press = self._key_press(payload, step.mark.digit)
         while True:
             if clock() >= deadline:
                 return self._settle(step, attempt.out_of_time())
@@ -254,9 +256,7 @@ class _Serve:
             self._run.busy_for(attempt.pause_s + self._pace.redis)
             self._parts.stopping.wait(min(attempt.pause_s, max(0.0, deadline - clock())))
 
-    def _copy(
-        self, attempt: Attempt, press: KeyPress, nonce: str, step: Send, deadline: float
-    ) -> Fate | None:
+    def _copy(self, attempt: Attempt, press: KeyPress, nonce: str, step: Send, deadline: float) -> Fate | None:
         """Send one copy of the attempt, and judge its answer."""
         self._run.busy_for(self._pace.request + self._pace.redis)
         result: Answer | ApiError

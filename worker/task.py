@@ -96,9 +96,7 @@ def check_task_id(task_id: object) -> str:
         InvalidTask: if it cannot.
     """
     if not isinstance(task_id, str) or not _TASK_ID.fullmatch(task_id):
-        raise InvalidTask(
-            "task_id must be 1 to 128 ASCII letters, digits and . _ : - with a letter or digit in front"
-        )
+        raise InvalidTask("task_id must be 1 to 128 ASCII letters, digits and . _ : - with a letter or digit in front")
     return task_id
 
 
@@ -141,13 +139,9 @@ def check_task(
         InvalidTask: naming the argument and what is wrong with it, never its value.
     """
     moments = [
-        moment
-        for moment in (deadline, expires if isinstance(expires, datetime) else None)
-        if moment is not None
+        moment for moment in (deadline, expires if isinstance(expires, datetime) else None) if moment is not None
     ]
-    spans = [
-        span for span in (expires_in, None if isinstance(expires, datetime) else expires) if span is not None
-    ]
+    spans = [span for span in (expires_in, None if isinstance(expires, datetime) else expires) if span is not None]
     return Task(
         channel_id=_text("channel_id", channel_id),
         job_id=_text("job_id", job_id),

@@ -58,9 +58,7 @@ class Vault:
             raise ValueError("at least one secret key is needed")
         self._nonce_keys = {_derive(key, "kid").hex()[:8]: _derive(key, "nonce") for key in keys}
         self.kid = next(iter(self._nonce_keys))
-        self._fernet = MultiFernet(
-            [Fernet(base64.urlsafe_b64encode(_derive(key, "encrypt"))) for key in keys]
-        )
+        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key, "encrypt"))) for key in keys])
 
     def knows(self, kid: str) -> bool:
         """Whether nonces of the secret key with this fingerprint can be derived."""

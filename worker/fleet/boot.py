@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _SPARE_CONNECTIONS = 8
 
 
-class Fleet(bootsteps.StartStopStep):  # type: ignore[misc]
+class Fleet(bootsteps.StartStopStep):
     """What a worker process has for its runs."""
 
     def __init__(self, worker: Any, **_: Any) -> None:
@@ -43,11 +43,7 @@ class Fleet(bootsteps.StartStopStep):  # type: ignore[misc]
         except (DtmfError, RedisError) as error:
             if isinstance(error, click.ClickException):
                 raise
-            text = (
-                str(error)
-                if isinstance(error, DtmfError)
-                else f"Redis does not answer ({type(error).__name__})"
-            )
+            text = str(error) if isinstance(error, DtmfError) else f"Redis does not answer ({type(error).__name__})"
             raise click.ClickException(text) from None
         worker.app.fleet = self
 
@@ -83,9 +79,7 @@ class Fleet(bootsteps.StartStopStep):  # type: ignore[misc]
             client=self._client,
             credentials=StaticCredentials(_credentials(settings)),
             vault=Vault(settings.secret_keys),
-            defaults=Defaults(
-                settings.CCC_INSTANCE_ID or "", settings.CCC_USER_ID or "", settings.CCC_DEVICE_ID or ""
-            ),
+            defaults=Defaults(settings.CCC_INSTANCE_ID or "", settings.CCC_USER_ID or "", settings.CCC_DEVICE_ID or ""),
             pace=Pace(
                 slice=settings.DTMF_SLICE_MS / 1000,
                 hold=settings.DTMF_HOLD_MS / 1000,

@@ -56,9 +56,7 @@ class Follower:
             if clock() > self._looked_for_orphans + _ORPHANED_AFTER_MS / 2000:
                 self._looked_for_orphans = clock()
                 self._take_over()
-            new = self._client.xreadgroup(
-                GROUP, self._name, {STREAM: ">"}, count=_MOST_AT_ONCE, block=_BLOCK_MS
-            )
+            new = self._client.xreadgroup(GROUP, self._name, {STREAM: ">"}, count=_MOST_AT_ONCE, block=_BLOCK_MS)
         except ResponseError as error:
             if not str(error).startswith("NOGROUP"):
                 raise
@@ -91,9 +89,7 @@ class Follower:
         try:
             record = Record.model_validate_json(fields["record"])
         except (KeyError, ValidationError) as error:
-            log.error(
-                "a record in %s cannot be read (%s); its result is not written", STREAM, type(error).__name__
-            )
+            log.error("a record in %s cannot be read (%s); its result is not written", STREAM, type(error).__name__)
             return
         error_or_none = error_of(record)
         if error_or_none is None:

@@ -39,9 +39,7 @@ class Loop:
                 self._down = False
             except OUTAGE as error:
                 if not self._down:
-                    log.warning(
-                        "%s: Redis does not answer (%s); trying again", self._name, type(error).__name__
-                    )
+                    log.warning("%s: Redis does not answer (%s); trying again", self._name, type(error).__name__)
                 self._down = True
             except Exception:
                 # A thread that ends here would leave the fleet without its heartbeat or sweeper for good.

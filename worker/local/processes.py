@@ -55,13 +55,9 @@ class Child:
         end = time.monotonic() + timeout
         while not ready(self.output()):
             if self.exit_status is not None:
-                raise ChildFailed(
-                    f"{what} ended with status {self.exit_status}; it printed:\n{self.output()[-2000:]}"
-                )
+                raise ChildFailed(f"{what} ended with status {self.exit_status}; it printed:\n{self.output()[-2000:]}")
             if time.monotonic() > end:
-                raise ChildFailed(
-                    f"{what} was not ready within {timeout:.0f} s; it printed:\n{self.output()[-2000:]}"
-                )
+                raise ChildFailed(f"{what} was not ready within {timeout:.0f} s; it printed:\n{self.output()[-2000:]}")
             time.sleep(0.05)
         return self
 

