@@ -1,8 +1,9 @@
 """Every environment variable that the project reads, checked together, each fault named in one message."""
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import click
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -19,6 +20,8 @@ WORKER_NEEDS = (
     "ALIBABA_CLOUD_ACCESS_KEY_ID",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
 )
+_HOST = re.compile(r"[\w.:%-]+")
+_REDIS_PATH = re.compile(r"(/[0-9]*)?")
 
 
 class SettingsError(DtmfError, click.ClickException):
@@ -111,9 +114,15 @@ class Settings(BaseSettings):
     @field_validator("REDIS_URL")
     @classmethod
     def _redis_url(cls, url: SecretStr) -> SecretStr:
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
-            raise ValueError("is not a URL of the form rediss://user:password@host:port/0")
+        parts = _split(url.get_secret_value())
+        if not parts or parts.scheme not in {"redis", "rediss"} or not _REDIS_PATH.fullmatch(parts.path):
+            raise ValueError(
+                "is not a URL of the form rediss://user:password@host:port/0; / ? # @ [ ] in a password are written "
+                "%2F %3F %23 %40 %5B %5D"
+            )
+        # redis-py and Celery let a query override the settings, so ?ssl_cert_reqs=none would turn TLS's checks off.
+        if parts.query or parts.fragment:
+            raise ValueError("must end after the database's number; for TLS options there is DTMF_REDIS_TLS")
         return url
 
     @field_validator("DTMF_SECRET_KEYS")
@@ -129,10 +138,11 @@ class Settings(BaseSettings):
     @field_validator("CCC_ENDPOINT")
     @classmethod
     def _endpoint(cls, endpoint: str | None) -> str | None:
-        parts = urlsplit(endpoint or "https://default")
-        if not parts.hostname or parts.path not in {"", "/"} or parts.query or parts.username:
+        parts = _split(endpoint or "https://default")
+        bare = parts and parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
+        if not parts or not bare:
             raise ValueError("is not of the form https://host or https://host:port")
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(parts.hostname)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(parts.hostname or "")):
             raise ValueError("must begin with https:// (http:// is taken for this machine only)")
         return endpoint
 
@@ -191,6 +201,18 @@ def is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL with a host; None if it has none or is no URL. urllib's own errors quote the password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    # The scheme is compared as it stands, as redis-py does.
+    written = url.startswith(f"{parts.scheme}://") and url.isprintable()
+    return parts if written and port != 0 and _HOST.fullmatch(parts.hostname or "") else None
 
 
 def _reason(fault: Any) -> str:

@@ -88,7 +88,7 @@ class Vault:
         """
         try:
             return self._fernet.decrypt(token).decode()
-        except InvalidToken:
+        except (InvalidToken, ValueError):  # a token that is not ASCII is a ValueError
             pass
         raise UnknownSecretKey("no key in DTMF_SECRET_KEYS decrypts this; was a key removed too early?")
 
