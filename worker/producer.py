@@ -9,15 +9,17 @@ It needs REDIS_URL and DTMF_SECRET_KEYS, and nothing of the API.
 import json
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from celery import Task as CeleryTask
 from celery.result import AsyncResult
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, RedisError
 
+# Celery's get() finds an error's class among the modules that are loaded: without this, except Gone catches nothing.
+import worker.ccc.errors  # noqa: F401
 from config.settings import Settings
 from worker.channel.queue import ChannelQueue, NewTask
 from worker.channel.server import OUTAGE, connect
@@ -33,7 +35,7 @@ from worker.errors import (
 )
 from worker.limits import limits_of
 from worker.record import Record, State
-from worker.task import Task, check_task, check_task_id
+from worker.task import Task, check_channel_id, check_task, check_task_id
 from worker.vault import Vault, channel_digest
 from worker.wake import publish_wake
 
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     _Result = AsyncResult[Any]
 else:
     _CeleryTask, _Result = CeleryTask, AsyncResult
+
+_T = TypeVar("_T")
 
 SEND_TASK = "dtmf.send"
 _PATIENCE_S = 5.0
@@ -140,25 +144,37 @@ class Door:
                 raise _refusal(answer)
 
     def _insist(self, new: NewTask) -> tuple[list[Any], bool]:
-        began, repeated = time.monotonic(), False
+        began, repeated, full = time.monotonic(), False, False
         while True:
             try:
                 return self.queue.enqueue(new), repeated
-            except OutOfMemoryError:
-                text = "the Redis server's memory is full; nothing was enqueued"
-                break
-            except OUTAGE:
-                if time.monotonic() > began + _PATIENCE_S:
-                    text = ""
+            except RedisError as error:
+                why = _name(error)
+                # After a lost answer the task may be in already, although the server has no room for it now.
+                full = isinstance(error, OutOfMemoryError) and not repeated
+                if not isinstance(error, OUTAGE) or time.monotonic() > began + _PATIENCE_S:
                     break
             repeated = True
             time.sleep(_PAUSE_S)
-        if text:
-            raise SystemQueueFull(text)
+        # Raised here and not above, so that it chains no error of redis-py's, whose text may hold the URL.
+        if full:
+            raise SystemQueueFull("the Redis server's memory is full; nothing was enqueued")
         raise QueueUnavailable(
-            f"Redis does not answer; task {new.id} may or may not have been accepted. "
+            f"Redis does not take it ({why}); task {new.id} may or may not have been accepted. "
             "Enqueue it again with the same task_id: it stays one task"
         )
+
+    def ask(self, call: Callable[[ChannelQueue], _T]) -> _T:
+        """Ask something of the queue that may be asked twice.
+
+        Raises:
+            QueueUnavailable: Redis did not answer; what was asked may have been done.
+        """
+        try:
+            return call(self.queue)
+        except RedisError as error:
+            why = _name(error)
+        raise QueueUnavailable(f"Redis does not answer ({why}); it may be asked again")
 
 
 class SendDtmf(_CeleryTask):
@@ -203,21 +219,31 @@ class SendDtmf(_CeleryTask):
         """
         if args:
             raise InvalidTask("the arguments of dtmf.send are named: channel_id=…, job_id=…, dtmf=…")
-        for option, value in options.items():
-            if value:
-                instead = _INSTEAD.get(option, "leave it out")
-                raise UnsupportedOption(f"dtmf.send takes no option {option}; {instead}")
-        settings = self.door.settings
-        task = _check(settings, dict(kwargs or {}), expires)
+        # Those first for which there is something else to do: a group or a chain comes with others of Celery's own.
+        given = sorted(
+            (option for option, value in options.items() if value), key=lambda option: option not in _INSTEAD
+        )
+        if given:
+            instead = _INSTEAD.get(given[0], "leave it out")
+            raise UnsupportedOption(f"dtmf.send takes no option {given[0]}; {instead}")
+        if not isinstance(kwargs or {}, Mapping):
+            raise InvalidTask("the arguments of dtmf.send are a mapping of names to values")
+        task = _check(self.door.settings, dict(kwargs or {}), expires)
         task_id = check_task_id(task_id) if task_id is not None else str(uuid.uuid4())
         ch = self.door.enqueue(task_id, task)
         if ch:
             publish_wake(self.app, ch)
         return self.AsyncResult(task_id)
 
+    def apply(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused, as all of Celery's ways past the channel's order; map and chunks would show the digits to Redis."""
+        raise UnsupportedOption("dtmf.send is enqueued with send_dtmf.delay(...) or .apply_async(...), once for a task")
+
+    map = starmap = chunks = apply
+
     def status(self, task_id: str) -> TaskStatus | None:
         """How a task stands; None if the id is not known (any more)."""
-        match self.door.queue.status(check_task_id(task_id)):
+        match self._status(task_id):
             case ["NONE"]:
                 return None
             case ["RECORDED", record, *_]:
@@ -229,9 +255,13 @@ class SendDtmf(_CeleryTask):
             case _:
                 raise DtmfError("the queue gave no status")
 
+    def _status(self, task_id: str) -> list[Any]:
+        task_id = check_task_id(task_id)
+        return self.door.ask(lambda queue: queue.status(task_id))
+
     def api_answer(self, task_id: str) -> dict[str, Any] | None:
         """The last CallContext and UserContext that the API returned for a task that has ended; personal data."""
-        match self.door.queue.status(check_task_id(task_id)):
+        match self._status(task_id):
             case ["RECORDED", _, str(answer)] if answer:
                 contexts: dict[str, Any] = json.loads(self.door.vault.decrypt(answer))
                 return contexts
@@ -245,16 +275,18 @@ class SendDtmf(_CeleryTask):
             DONE: it ended now. REQUESTED: it ends before its next digit. RECORDED: it had ended before. NONE: the
             id is not known.
         """
-        return str(self.door.queue.cancel(check_task_id(task_id))[0])
+        task_id = check_task_id(task_id)
+        return str(self.door.ask(lambda queue: queue.cancel(task_id))[0])
 
     def pause(self, channel_id: str) -> int:
         """Send nothing more on a channel until resume; deadlines go on. Answers how many tasks wait."""
-        return self.door.queue.pause(channel_digest(channel_id))
+        ch = channel_digest(check_channel_id(channel_id))
+        return self.door.ask(lambda queue: queue.pause(ch))
 
     def resume(self, channel_id: str) -> None:
         """End a pause, and acknowledge a break, of a channel."""
-        ch = channel_digest(channel_id)
-        if self.door.queue.resume(ch):
+        ch = channel_digest(check_channel_id(channel_id))
+        if self.door.ask(lambda queue: queue.resume(ch)):
             publish_wake(self.app, ch)
 
 
@@ -271,7 +303,7 @@ def _check(settings: Settings, kwargs: dict[str, Any], expires: Any) -> Task:
     unknown = given.keys() - _ARGUMENTS
     if unknown:
         # A name is the caller's own text, but a misplaced value could stand there, so only known letters are shown.
-        names = ", ".join(sorted(name if name.isidentifier() else "?" for name in unknown))
+        names = ", ".join(sorted(name if isinstance(name, str) and name.isidentifier() else "?" for name in unknown))
         raise InvalidTask(f"dtmf.send takes no argument {names}; it takes {', '.join(sorted(_ARGUMENTS))}")
     return check_task(
         **given,
@@ -294,6 +326,14 @@ _ARGUMENTS = {
     "on_failure",
     "on_unknown",
 }
+
+
+def _name(error: RedisError) -> str:
+    """What went wrong, without the text, which may hold the URL: NOPERM, ConnectionRefusedError, TimeoutError …"""
+    code = str(error).partition(" ")[0]
+    if code.isalpha() and code.isupper():
+        return code
+    return type(error.__cause__ or error.__context__ or error).__name__
 
 
 def _refusal(answer: list[Any]) -> DtmfError:

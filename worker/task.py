@@ -100,6 +100,15 @@ def check_task_id(task_id: object) -> str:
     return task_id
 
 
+def check_channel_id(channel_id: object) -> str:
+    """The channel id, if it can be one.
+
+    Raises:
+        InvalidTask: if it cannot.
+    """
+    return _text("channel_id", channel_id)
+
+
 def check_task(
     *,
     channel_id: object,
@@ -176,7 +185,7 @@ def _optional_text(name: str, value: object) -> str | None:
 
 def _moment_ms(value: object) -> int:
     if isinstance(value, datetime):
-        if value.tzinfo is None:
+        if value.utcoffset() is None:
             raise InvalidTask("deadline (or expires) must carry a time zone; datetime.now(timezone.utc) does")
         value = value.timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
