@@ -219,13 +219,12 @@ class SendDtmf(_CeleryTask):
         """
         if args:
             raise InvalidTask("the arguments of dtmf.send are named: channel_id=…, job_id=…, dtmf=…")
-        # Those first for which there is something else to do: a group or a chain comes with others of Celery's own.
-        given = sorted(
-            (option for option, value in options.items() if value), key=lambda option: option not in _INSTEAD
-        )
+        given = [option for option, value in options.items() if value]
         if given:
-            instead = _INSTEAD.get(given[0], "leave it out")
-            raise UnsupportedOption(f"dtmf.send takes no option {given[0]}; {instead}")
+            # A group or a chain brings options of Celery's own along; the one to name is the one that says it.
+            option = next((option for option in given if option in _INSTEAD), given[0])
+            instead = _INSTEAD.get(option, "leave it out")
+            raise UnsupportedOption(f"dtmf.send takes no option {option}; {instead}")
         if not isinstance(kwargs or {}, Mapping):
             raise InvalidTask("the arguments of dtmf.send are a mapping of names to values")
         task = _check(self.door.settings, dict(kwargs or {}), expires)
