@@ -161,7 +161,7 @@ class Settings(BaseSettings):
         """The TLS options for redis-py, Celery's broker and its result backend; none for redis://."""
         if not self.REDIS_URL.get_secret_value().startswith("rediss://"):
             return {}
-        verify = self.DTMF_REDIS_TLS == "verify"
+        verify = self.DTMF_REDIS_TLS != "no-verify"
         return {"ssl_cert_reqs": "required" if verify else "none", "ssl_check_hostname": verify}
 
     @classmethod
