@@ -1,0 +1,1 @@
+"""The ordering: every script of the channel queue against a real server."""
