@@ -173,7 +173,7 @@ class ChannelQueue:
 
     def sweep(self, most: int) -> list[str]:
         """The channels, so many at the most, that wait and that nobody serves."""
-        return self._call("sweep", most)
+        return self._call("sweep", json.dumps(self._end), most)
 
     def status(self, task_id: str) -> list[Any]:
         """How a task stands; status.lua lists the answers."""

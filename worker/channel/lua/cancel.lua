@@ -21,6 +21,8 @@ if channel.task == id then
   redis.call('HSET', task_key(id), 'cancel', 1)
   return { 'REQUESTED' }
 end
+-- What waits behind the head need not wait for what the head waited for: the sweeper looks at once.
+if redis.call('LINDEX', queue_key(ch), 0) == id then redis.call('ZADD', DUE, 'XX', env.now, ch) end
 if end_task(env, ch, id, 'cancelled', { error = 'TaskCancelled' }) > 0 then
   break_line(env, ch, id, 'TaskCancelled', false)
 end

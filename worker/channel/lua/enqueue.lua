@@ -46,6 +46,8 @@ redis.call('HSET', task_key(id), 'ch', ch, 'n', task.n, 'at', 1, 'deadline', dea
 redis.call('RPUSH', queue_key(ch), id)
 redis.call('INCR', WAITING)
 redis.call('PERSIST', channel_key(ch))
+-- NX: a channel that waits keeps its moment. An idle one may have kept a moment of a task that was cancelled.
+if waiting == 0 then redis.call('ZREM', DUE, ch) end
 redis.call('ZADD', DUE, 'NX', env.now + 1000, ch)
 if waiting == 0 and not has_live_run(channel, env) and not channel.paused then return { 'PUBLISH' } end
 return { 'QUEUED' }

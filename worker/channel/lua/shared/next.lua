@@ -35,7 +35,7 @@ local function sendable_head(env, ch)
   while true do
     local id = redis.call('LINDEX', queue_key(ch), 0)
     if not id then return nil end
-    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'started_at', 'lead')
+    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'lead_until', 'lead')
     if task[1] then
       local pressed = end_task(env, ch, id, 'cancelled', { error = 'TaskCancelled' })
       if pressed > 0 then break_line(env, ch, id, 'TaskCancelled', false) end
@@ -43,7 +43,7 @@ local function sendable_head(env, ch)
       end_task(env, ch, id, 'expired', { error = 'TaskExpired' })
       break_line(env, ch, id, 'TaskExpired', false)
     else
-      return id, tonumber(task[2]), task[3], tonumber(task[4])
+      return id, tonumber(task[2]), tonumber(task[3]), tonumber(task[4])
     end
   end
 end
@@ -64,7 +64,7 @@ end
 
 local function next_step(env, ch)
   local key = channel_key(ch)
-  local id, deadline, started, lead = sendable_head(env, ch)
+  local id, deadline, lead_until, lead = sendable_head(env, ch)
   if not id then
     leave_idle(ch, env)
     return { 'EMPTY' }
@@ -78,15 +78,12 @@ local function next_step(env, ch)
     leave(ch, env, deadline)
     return { 'PAUSED' }
   end
-  local not_before = tonumber(channel.not_before) or 0
-  if not started then
-    redis.call('HSET', task_key(id), 'started_at', env.now)
-    if lead > 0 then
-      not_before = math.max(not_before, env.now + lead)
-      redis.call('HSET', key, 'not_before', not_before)
-    end
+  -- The pause in front of a task is its own: it goes with the task if that is cancelled.
+  if not lead_until then
+    lead_until = env.now + lead
+    redis.call('HSET', task_key(id), 'started_at', env.now, 'lead_until', lead_until)
   end
-  local wait = math.max(not_before, tonumber(channel.hold_until) or 0) - env.now
+  local wait = math.max(lead_until, tonumber(channel.not_before) or 0, tonumber(channel.hold_until) or 0) - env.now
   if wait <= 0 then wait = rate_wait(ch, env, deadline) end
   if wait > env.step_wait then
     leave(ch, env, math.min(env.now + wait, deadline))
