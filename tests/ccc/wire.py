@@ -22,6 +22,7 @@ class Visit:
     sock: socket.socket
     over: threading.Event
     """Set when the test is over: a script that delays waits for this and not for the clock."""
+    request: bytes = b""
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
@@ -61,13 +62,18 @@ def closing_after(data: bytes) -> Script:
     return script
 
 
+def silence(visit: Visit) -> None:
+    """A script that never answers."""
+    visit.over.wait(60)
+
+
 @dataclass
 class Server:
     """Runs one script for each request, the last one again and again."""
 
     scripts: list[Script]
     tls: ssl.SSLContext | None = None
-    before_handshake: Callable[[], None] = lambda: None
+    before_handshake: Callable[[threading.Event], object] = lambda over: None  # noqa: ARG005
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
 
@@ -76,12 +82,8 @@ class Server:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
         self._spawn(self._accept)
-
-    @property
-    def port(self) -> int:
-        port: int = self._listener.getsockname()[1]
-        return port
 
     def close(self) -> None:
         self._over.set()
@@ -110,11 +112,11 @@ class Server:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             stack.callback(sock.close)
             if self.tls is not None:
-                self.before_handshake()
+                self.before_handshake(self._over)
                 sock = self.tls.wrap_socket(sock, server_side=True)
                 stack.callback(sock.close)
             while not self._over.is_set() and (head := self._read_head(sock)):
-                self._next_script(head)(Visit(sock, self._over))
+                self._next_script(head)(Visit(sock, self._over, head))
 
     def _next_script(self, head: bytes) -> Script:
         with self._lock:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_pascal
 
 from worker.ccc.errors import Unanswered
-from worker.ccc.shapes import Boolean, ChannelId, Integer, Map, Text, Texts, as_map, as_maps, load_json
-from worker.ccc.text import clean_content_type
+from worker.ccc.shapes import Boolean, ChannelId, Integer, Map, Text, Texts, as_map, as_maps, as_text, load_json
+from worker.ccc.text import clean_content_type, clean_request_id
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -82,13 +82,16 @@ class Data(_Shape):
 
 
 class Answer(_Shape):
-    """An answer with a Code in it: OK or an error."""
+    """An answer with a Code in it: OK or an error.
+
+    request_id is None unless it looks like one, since it goes into logs and records as it is.
+    """
 
     code: Text = None
     http_status_code: Integer = None
     message: Text = None
     params: Texts = Field(default_factory=list)
-    request_id: Text = None
+    request_id: Annotated[str | None, BeforeValidator(lambda value: clean_request_id(as_text(value)))] = None
     data: Annotated[Data, BeforeValidator(lambda value: as_map(value) or {})] = Field(default_factory=Data)
 
     _http_status: int = PrivateAttr(200)

@@ -8,7 +8,7 @@ import re
 
 from worker.ccc.answer import Answer
 from worker.ccc.errors import ApiError, Gone, NotExecuted, Refused, Rejected, ReplayRefused, Undetermined
-from worker.ccc.text import clean_code, clean_request_id
+from worker.ccc.text import clean_code
 
 _MAX_RETRY_AFTER_MS = 60_000
 
@@ -58,7 +58,7 @@ def raise_for(answer: Answer) -> None:
     error = classify(answer)
     if error is None:
         return
-    code, request_id = clean_code(answer.code), clean_request_id(answer.request_id)
+    code, request_id = clean_code(answer.code), answer.request_id
     facts = f"code {code}, HTTP {answer.http_status}, request id {request_id or 'unknown'}"
     retry_after_ms = _milliseconds(answer.retry_after) if error is NotExecuted else None
     raise error(_TEXTS[error].format(facts), code, answer.http_status, request_id, retry_after_ms)

@@ -62,7 +62,10 @@ def _split(endpoint: str) -> tuple[SplitResult, int | None]:
     except ValueError:
         parts, port = SplitResult("", "", "", "", ""), None
     name = parts.hostname or ""
-    bare = not (parts.username or parts.password or parts.query or parts.fragment or "@" in parts.netloc)
+    # urlsplit takes line breaks out without a word.
+    bare = endpoint.isprintable() and not (
+        parts.username or parts.password or parts.query or parts.fragment or "@" in parts.netloc
+    )
     if parts.scheme not in _DEFAULT_PORTS or not bare or parts.path not in {"", "/"} or not _is_host(name):
         raise BadEndpoint(
             "The endpoint is not of the form https://host or https://host:port, without a path, a user or a "

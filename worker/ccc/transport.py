@@ -72,11 +72,13 @@ class Exchange:
 
         Raises LateError if the deadline is over, TimeoutError if there is no time left in all.
         """
-        if clock() >= self.not_after:
+        now = clock()
+        if now >= self.not_after:
             raise LateError
-        seconds = self.seconds_left()
+        if now >= self.ends_at:
+            raise TimeoutError
         self.written = True
-        return seconds
+        return min(self.read_timeout, self.ends_at - now)
 
     def retire_connection(self) -> None:
         """See to it that the connection that this used is not used again."""
@@ -124,6 +126,12 @@ class _TimedResponse(http.client.HTTPResponse):
         super().__init__(sock, *args, **options)
         self.fp.close()
         self.fp = io.BufferedReader(_TimedReader(sock, _current.exchange))
+
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 would log the text of headers that cannot be read, and that may be anything.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
 
 
 class GuardedConnection(HTTPConnection):
