@@ -88,3 +88,9 @@ class Record(BaseModel):
     def outcome(self) -> dict[str, Any]:
         """What a producer's AsyncResult.get() gives: the record as plain JSON values, without empty fields."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(Record.model_json_schema(), indent=2))
