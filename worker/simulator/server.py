@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # Long ids in the query must reach the checks, not aiohttp's own limits.
 _LIMIT = 262_144
 _FLUSH_EVERY = 0.2
+# What is still on its way gets this long at the end; zero would mean no limit.
+_GRACE = 0.05
 # SO_LINGER on, zero seconds: closing sends a reset.
 _RESET = struct.pack("ii", 1, 0)
 
@@ -72,7 +74,7 @@ class Simulator:
         server = web.Server(
             self._handle, access_log=None, max_line_size=_LIMIT, max_field_size=_LIMIT, keepalive_timeout=75.0
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=0.0)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_GRACE)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.config.host, self.config.port, ssl_context=tls, backlog=1024)
         await site.start()

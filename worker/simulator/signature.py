@@ -58,9 +58,9 @@ class SignedRequest:
             raise Refusal("IncompleteSignature")
         text = self.string_to_sign.encode("utf-8", "surrogateescape")
         if self.version == V3:
-            expected = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+            expected = hmac.digest(secret.encode(), text, "sha256").hex()
         else:
-            expected = b64encode(hmac.new(secret.encode() + b"&", text, hashlib.sha1).digest()).decode()
+            expected = b64encode(hmac.digest(secret.encode() + b"&", text, "sha1")).decode()
         given = self.signature.encode("utf-8", "surrogateescape")
         if not self.content_matches or not hmac.compare_digest(expected.encode(), given):
             raise Refusal("SignatureDoesNotMatch", self._mismatch())
