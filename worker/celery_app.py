@@ -25,18 +25,19 @@ class DtmfCelery(Celery):
         self.config_from_object(celery_config(Settings.load(worker=False)))
 
 
-app = DtmfCelery("worker")
+# Not the current app, and its tasks in no other: a CRM that imports send_dtmf may have a Celery application of its own.
+app = DtmfCelery("worker", set_as_current=False)
 # By name: a producer has no use for what a worker is made of.
 app.steps["worker"].add("worker.fleet.boot:Fleet")
 
 
-@app.task(name=SERVE_TASK, ignore_result=True, send_events=False)
+@app.task(name=SERVE_TASK, shared=False, ignore_result=True, send_events=False)
 def serve(ch: str) -> None:
     """Serve a channel: internal; see worker.wake."""
     app.fleet.serve(ch)
 
 
-@app.task(name=SEND_TASK, base=SendDtmf)
+@app.task(name=SEND_TASK, shared=False, base=SendDtmf)
 def _send_dtmf(*_: Any, **__: Any) -> NoReturn:
     raise UnsupportedOption("dtmf.send is not run by calling it; use send_dtmf.delay(...) or .apply_async(...)")
 
