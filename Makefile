@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint types bench simulator-bench lock clean
+.PHONY: setup demo test bench lock clean
 
 setup: .venv/ready
 
@@ -22,6 +22,12 @@ test: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pytest
+
+# Figures for people, on a quiet machine; no test depends on them.
+bench: setup
+	@$(BIN)/python benchmarks/simulator.py
+	@$(BIN)/python benchmarks/throughput.py 1
+	@$(BIN)/python benchmarks/throughput.py 2
 
 # The lock files hold hashes and no index addresses; `pip install uv` first.
 lock:
