@@ -156,6 +156,12 @@ def test_no_redirect_is_followed(make_server: MakeServer, make_client: MakeClien
     assert other.connections == 0
 
 
+def test_a_code_in_a_redirect_is_read_before_its_status(make_server: MakeServer, make_client: MakeClient) -> None:
+    server = make_server(answering(response(b'{"Code": "Throttling"}', "302 Found", "Location: http://[")))
+    with pytest.raises(NotExecuted):
+        send(make_client(server))
+
+
 def test_cookies_are_not_kept(make_server: MakeServer, make_client: MakeClient) -> None:
     cookie = http.cookies.SimpleCookie({"acw_tc": "1"}).output()
     server = make_server(answering(response(OK_BODY, "200 OK", cookie)))
@@ -163,6 +169,7 @@ def test_cookies_are_not_kept(make_server: MakeServer, make_client: MakeClient) 
     send(client)
     send(client)
     assert b"ookie" not in server.requests[1]
+    assert len(client._session.cookies) == 0
 
 
 def test_an_error_of_the_api_is_raised_as_its_class(make_server: MakeServer, make_client: MakeClient) -> None:

@@ -94,6 +94,7 @@ BROKEN: dict[str, Script] = {
     "gzip bomb": answering(response(gzip.compress(b"{" * 10**8), "302 Found", "Content-Encoding: gzip", "Location: /")),
     "over a mebibyte": answering(response(OK_BODY + b" " * (1 << 20))),
     "invalid header": closing_after(b"HTTP/1.1 200 OK\r\nNo colon 13188888888\r\nContent-Length: 2\r\n\r\n{}"),
+    "continued status line": closing_after(b"HTTP/1.1 200 OK\r\n 13188888888\r\nContent-Length: 2\r\n\r\n{}"),
     "invalid header with answer": answering(
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n 13188888888\r\n: odd\r\n\r\n{}"
     ),
@@ -112,6 +113,18 @@ def test_whatever_is_no_answer_is_unanswered_and_sent_once(
     assert len(server.requests) == 1
     assert send(client).code == "OK"
     assert server.connections == 2
+
+
+def test_an_endless_answer_is_not_read_to_its_end(make_server: MakeServer, make_client: MakeClient) -> None:
+    def flood(visit: Visit) -> None:
+        visit.send(b"HTTP/1.1 200 OK\r\n\r\n{")
+        while not visit.over.is_set():
+            visit.send(b" " * 65536)
+
+    started = clock()
+    with pytest.raises(Unanswered, match="over 1048576 bytes"):
+        send(make_client(make_server(flood), total_timeout=60))
+    assert clock() - started < 30
 
 
 def test_any_bytes_at_all_end_in_an_answer_or_an_error_of_the_hierarchy() -> None:

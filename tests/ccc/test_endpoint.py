@@ -210,6 +210,28 @@ def test_a_proxy_that_does_not_connect_gets_no_request(
     assert [request.split(b" ")[0] for request in proxy.requests] == [b"CONNECT"]
 
 
+def test_a_proxys_time_counts_in_the_total(
+    make_server: MakeServer, make_client: MakeClient, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = [0.0]
+
+    def dawdle(visit: Visit) -> None:
+        ahead[0] = 39.5
+        _tunnel(visit)
+
+    server = make_server(silence, tls=certificates.trusted, before_handshake=lambda over: over.wait(60))
+    proxy = make_server(dawdle)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    client = make_client(server, connect_timeout=30, total_timeout=40)
+    for module in ("transport", "client"):
+        monkeypatch.setattr(f"worker.ccc.{module}.clock", lambda: clock() + ahead[0])
+    started = clock()
+    with pytest.raises(Unanswered) as caught:
+        send(client)
+    assert not caught.value.written
+    assert clock() - started < 15
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "http://", "http://a:port", "http://[::1", "ftp://a"])
 def test_a_proxy_that_cannot_be_used_is_refused_at_start(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
