@@ -24,7 +24,7 @@ PASSWORD = "geheim-hunter2"
 @pytest.fixture
 def behind_proxy(send_dtmf: SendDtmf, redis_server: LocalRedis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy between the CRM and its server."""
-    assert "door" not in vars(send_dtmf)
+    del send_dtmf  # it sets the environment first, and reads it when it is first used
     with Proxy(redis_server.port) as proxy:
         set_environment(monkeypatch, f"redis://127.0.0.1:{proxy.port}/0")
         yield proxy
