@@ -63,9 +63,11 @@ def _show(played: Played) -> None:
     counts.add_row("digits heard", str(verdict.heard))
     for name, faults in _promises(verdict):
         counts.add_row(name, str(len(faults)), style="bold red" if faults else "green")
+    states = ", ".join(f"{number} {state}" for state, number in sorted(verdict.states.items()))
+    if verdict.limits:
+        counts.add_row("presumed wrongly (a known limit)", str(len(verdict.limits)), style="yellow")
     console.print()
     console.print(counts)
-    states = ", ".join(f"{number} {state}" for state, number in sorted(verdict.states.items()))
     console.print(f"\ntasks by state: {states}; {played.refused} refused (their line was broken)")
     p50, p95, p99 = (verdict.percentile(percent) * 1000 for percent in (50, 95, 99))
     console.print(f"from enqueue to heard: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms")

@@ -177,7 +177,8 @@ class _Play:
             raise DtmfError(f"the simulator heard nothing; the logs are in {self._on.folder}")
         vault = Vault([decode_secret_key(self._on.environment["DTMF_SECRET_KEYS"])])
         complete = [line.channel_id for line in self._cast if KINDS[line.kind][1]]
-        verdict = judge(self._accepted, self._records, heard, vault, must_be_complete=complete)
+        requests = self._on.control.requests()
+        verdict = judge(self._accepted, self._records, heard, vault, must_be_complete=complete, requests=requests)
         silences = _silences(self._cast, self._accepted, heard, self._killed_at)
         self._progress(len(self._script), len(self._script), len(self._records) + self._refused)
         return Played(verdict, len(self._cast), self._refused, self._killed_at, silences)

@@ -13,6 +13,8 @@ from worker.record import Outcome, Record, State
 from worker.vault import Vault
 
 _MOST_ATTEMPTS = 60
+# Codes in the log of requests that burn no nonce: the request never got that far, or was itself a copy.
+_NO_REFUSAL = {"(dropped)", "(page)", "(redirect)", "SignatureNonceUsed"}
 _TAKEN = {Outcome.SENT, Outcome.PRESUMED}
 # Between the last look at the clock, right before the write, and the simulator's note lies the way through the
 # loopback interface and two busy processes.
@@ -42,6 +44,8 @@ class Verdict:
         lost: digits that should have been heard and were not, and tasks without a record.
         late: digits that arrived after their task's deadline.
         false: digits whose record says what is not true, or whose key was another.
+        limits: digits recorded as presumed though an error answer, lost on its way, had burnt their nonce. Only the
+            API could tell; see docs/guarantees.md. No promise is broken by them.
         delays: seconds from enqueue to heard, for each digit.
         states: how many tasks ended in each state.
     """
@@ -53,6 +57,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     false: list[str] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     states: dict[State, int] = field(default_factory=dict)
 
@@ -74,6 +79,7 @@ def judge(
     vault: Vault,
     *,
     must_be_complete: Iterable[str] = (),
+    requests: Iterable[Mapping[str, Any]] = (),
 ) -> Verdict:
     """Compare what was heard with what was enqueued.
 
@@ -83,10 +89,13 @@ def judge(
         heard: the simulator's log of digits, in the order of execution.
         vault: of the deployment's secret keys, to know a digit by its nonce.
         must_be_complete: channels on which every digit must be heard, whatever the records say.
+        requests: the simulator's log of requests, to know the nonces that an error answer burnt.
     """
     verdict = Verdict(enqueued=sum(len(task.keys) for task in tasks))
     complete = set(must_be_complete)
     names = _names(tasks, records, vault)
+    refused = {entry["nonce"] for entry in requests if not entry["executed"] and entry["code"] not in _NO_REFUSAL}
+    burnt = {names[nonce] for nonce in refused if nonce in names}
     by_id = {task.id: task for task in tasks}
     heard_on: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for event in heard:
@@ -106,7 +115,7 @@ def judge(
     for task in tasks:
         lines[task.channel_id] += [(task.id, index) for index in range(1, len(task.keys) + 1)]
     for channel_id, line in lines.items():
-        _judge_channel(verdict, line, heard_on[channel_id], records, complete=channel_id in complete)
+        _judge_channel(verdict, line, heard_on[channel_id], records, burnt, complete=channel_id in complete)
     for task in tasks:
         record = records.get(task.id)
         if record is None:
@@ -132,6 +141,7 @@ def _judge_channel(
     line: list[tuple[str, int]],
     heard: list[tuple[str, int]],
     records: Mapping[str, Record],
+    burnt: set[tuple[str, int]],
     *,
     complete: bool,
 ) -> None:
@@ -152,5 +162,7 @@ def _judge_channel(
         if name in seen:
             if outcome in {Outcome.NOT_SENT, Outcome.FAILED}:
                 verdict.false.append(f"task {name[0]} digit {name[1]}: heard, but recorded as {outcome}")
+        elif outcome is Outcome.PRESUMED and name in burnt:
+            verdict.limits.append(f"task {name[0]} digit {name[1]}: presumed, but an error had burnt its nonce")
         elif complete or outcome in _TAKEN:
             verdict.lost.append(f"task {name[0]} digit {name[1]}: not heard, but recorded as {outcome}")
