@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import pytest
 from redis import Redis
@@ -24,6 +24,7 @@ from worker.producer import SEND_TASK, SendDtmf
 from worker.record import Record, State
 from worker.simulator.control import SimulatorControl
 from worker.vault import channel_digest
+from worker.wake import SERVE_TASK
 
 PATIENCE_S = 40.0
 # Shorter than the defaults, so that a scene in which the API does not answer is over soon.
@@ -132,6 +133,8 @@ class Ground:
             for name in ("REDIS_URL", "DTMF_SECRET_KEYS"):
                 patch.setenv(name, self.env[name])
             app = DtmfCelery("worker", set_as_current=False)
+            app.task(name=SERVE_TASK, shared=False, ignore_result=True)(_not_here)
+            app.task(name=SEND_TASK, shared=False, base=SendDtmf)(_not_here)
             task = app.tasks[SEND_TASK]
             assert isinstance(task, SendDtmf)
             assert task.door.settings.REDIS_URL.get_secret_value() == app.conf.broker_url
@@ -295,3 +298,7 @@ def _close(app: DtmfCelery, task: SendDtmf) -> None:
     backend: Any = app.backend
     backend.result_consumer.stop()
     app.close()
+
+
+def _not_here(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("a producer runs no task")

@@ -47,6 +47,9 @@ class Follower:
         self._store = store
         self._name = name
         self._looked_for_orphans = 0.0
+        self._cursor = "0-0"
+        # Whether records may have been taken under this name and not written: after a fault, and at the start.
+        self._unsure = True
         self._loop = Loop("follower", self.follow, 0)
         self.start, self.stop = self._loop.start, self._loop.stop
 
@@ -56,15 +59,34 @@ class Follower:
             if clock() > self._looked_for_orphans + _ORPHANED_AFTER_MS / 2000:
                 self._looked_for_orphans = clock()
                 self._take_over()
-            new = self._client.xreadgroup(GROUP, self._name, {STREAM: ">"}, count=_MOST_AT_ONCE, block=_BLOCK_MS)
+            self._read()
         except ResponseError as error:
             if not str(error).startswith("NOGROUP"):
                 raise
             # A new server, or one that came back without its last writes.
-            self._client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
-            return
-        for entries in _streams(new):
+            self._make_group()
+
+    def _read(self) -> None:
+        own_again, self._unsure = self._unsure, True
+        answer = self._client.xreadgroup(
+            GROUP,
+            self._name,
+            {STREAM: "0" if own_again else ">"},
+            count=_MOST_AT_ONCE,
+            block=None if own_again else _BLOCK_MS,
+        )
+        batches = [list(entries) for entries in _streams(answer)]
+        for entries in batches:
             self._write(entries)
+        self._unsure = own_again and any(batches)
+
+    def _make_group(self) -> None:
+        try:
+            self._client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            # Another worker was quicker.
+            if not str(error).startswith("BUSYGROUP"):
+                raise
 
     def leave(self) -> None:
         """Take this worker's name out of the group, if nothing is left under it."""
@@ -74,10 +96,15 @@ class Follower:
                 self._client.xgroup_delconsumer(STREAM, GROUP, consumer["name"])
 
     def _take_over(self) -> None:
-        claimed = self._client.xautoclaim(
-            STREAM, GROUP, self._name, min_idle_time=_ORPHANED_AFTER_MS, count=_MOST_AT_ONCE
+        self._cursor, entries, *_ = self._client.xautoclaim(
+            STREAM,
+            GROUP,
+            self._name,
+            min_idle_time=_ORPHANED_AFTER_MS,
+            start_id=self._cursor,
+            count=_MOST_AT_ONCE,
         )
-        self._write(claimed[1])
+        self._write(entries)
 
     def _write(self, entries: Entries) -> None:
         for entry, fields in entries:

@@ -35,8 +35,11 @@ class Heartbeat:
         """Renew the leases of the runs that are inside a step that they announced; tell the others' loss."""
         now = clock()
         runs = [run for run in list(self._runs.values()) if run.busy_until > now and not run.lost]
-        if not runs:
-            return
-        lost = set(self._queue.beat((run.ch, run.token) for run in runs))
-        for run in runs:
-            run.lost = run.ch in lost
+        while runs:
+            # A channel may have come back to this process while a run that lost it still waits for its answer.
+            # The queue answers by channel, so the two are asked for one after the other.
+            by_channel = {run.ch: run for run in runs}
+            lost = self._queue.beat((run.ch, run.token) for run in by_channel.values())
+            for ch in lost:
+                by_channel[ch].lost = True
+            runs = [run for run in runs if by_channel[run.ch] is not run]

@@ -8,6 +8,9 @@ from worker.channel.server import OUTAGE
 
 log = logging.getLogger(__name__)
 
+# After a fault the next turn waits at least so long: a refused connection fails at once, again and again.
+_PAUSE_S = 0.2
+
 
 class Loop:
     """Calls `turn` every `every` seconds in a daemon thread, until it is stopped."""
@@ -32,8 +35,10 @@ class Loop:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            pause = max(self._every, _PAUSE_S)
             try:
                 self._turn()
+                pause = self._every
                 if self._down:
                     log.warning("%s: Redis is back", self._name)
                 self._down = False
@@ -44,4 +49,4 @@ class Loop:
             except Exception:
                 # A thread that ends here would leave the fleet without its heartbeat or sweeper for good.
                 log.exception("%s: unexpected error; going on", self._name)
-            self._stop.wait(self._every)
+            self._stop.wait(pause)

@@ -1,0 +1,55 @@
+"""Fleets that sign the older way, or with temporary credentials."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fleet.conftest import GroundMaker
+from tests.fleet.harness import Line, Scene, Simulator
+from worker.ccc import Refused
+from worker.local.processes import ACCESS_KEY_ID, ACCESS_KEY_SECRET
+
+PERMANENT = {"id": ACCESS_KEY_ID, "secret": ACCESS_KEY_SECRET}
+TEMPORARY = {"id": "STS.local-temporary", "secret": "its secret", "token": "a token+with/odd=characters&more"}
+
+
+@pytest.fixture
+def accounts(simulator: Simulator) -> Iterator[None]:
+    """Lets a temporary access key in, too."""
+    simulator.control.set_accounts(PERMANENT, TEMPORARY)
+    yield
+    simulator.control.set_accounts(PERMANENT)
+
+
+@pytest.mark.usefixtures("accounts")
+# All other fleets of these tests sign with v3 and a permanent key.
+@pytest.mark.parametrize(("signature", "temporary"), [("v1", False), ("v1", True), ("v3", True)])
+def test_a_fleet_signs_as_it_is_set(new_ground: GroundMaker, signature: str, temporary: bool) -> None:
+    token = {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": TEMPORARY["id"],
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": TEMPORARY["secret"],
+        "ALIBABA_CLOUD_SECURITY_TOKEN": TEMPORARY["token"],
+    }
+    ground = new_ground(DTMF_CONCURRENCY=2, CCC_SIGNATURE=signature, **(token if temporary else {}))
+    ground.start("one")
+    scene, line = Scene(ground), Line.new()
+    assert scene.send(line, "12#").get(timeout=30)["state"] == "sent"
+    assert {event["signature"] for event in scene.requests(line)} == {
+        {"v1": "1.0", "v3": "ACS3-HMAC-SHA256"}[signature]
+    }
+    assert {event["access_key_id"] for event in scene.requests(line)} == {
+        TEMPORARY["id"] if temporary else ACCESS_KEY_ID
+    }
+    assert scene.verdict(complete=True).broken == []
+    assert TEMPORARY["token"] not in ground.logs()
+
+
+def test_an_access_key_that_the_api_does_not_know_fails_every_task(new_ground: GroundMaker) -> None:
+    ground = new_ground(DTMF_CONCURRENCY=2, ALIBABA_CLOUD_ACCESS_KEY_ID="LTAI-nobody")
+    ground.start("one")
+    scene, line = Scene(ground), Line.new()
+    with pytest.raises(Refused) as caught:
+        scene.send(line, "12#").get(timeout=30)
+    assert caught.value.code == "InvalidAccessKeyId.NotFound"
+    assert scene.keys(line) == ""
+    assert len(scene.requests(line)) == 1

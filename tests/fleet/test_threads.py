@@ -1,0 +1,64 @@
+"""The threads beside a worker's runs: what they do when the server is away, or a channel comes back."""
+
+import time
+from functools import partial
+from itertools import pairwise
+
+import pytest
+from redis import Redis
+
+from tests.fleet.harness import until
+from worker.channel.queue import ChannelQueue, Limits, NewTask, Signer
+from worker.channel.server import connect
+from worker.channel.steps import Left, Send
+from worker.clock import clock
+from worker.fleet.heartbeat import Heartbeat
+from worker.fleet.loop import Loop
+from worker.lease import Run
+from worker.local.redis import free_port
+
+SIGNER = Signer("kid", "ak")
+
+
+def test_a_thread_does_not_spin_while_the_server_is_away() -> None:
+    client = connect(f"redis://127.0.0.1:{free_port()}", timeout=1)
+    turns: list[float] = []
+
+    def turn() -> None:
+        turns.append(time.monotonic())
+        client.ping()
+
+    loop = Loop("test", turn, 0)
+    loop.start()
+    until(lambda: len(turns) > 3, "a few turns")
+    loop.stop()
+    assert all(later - sooner > 0.1 for sooner, later in pairwise(turns))
+
+
+@pytest.fixture
+def queue(redis_client: Redis) -> ChannelQueue:
+    """A queue whose leases are over at once, with a channel of one task."""
+    made = ChannelQueue(redis_client, Limits(lease=1))
+    made.enqueue(NewTask("task", "ch", 1, 0, 60_000, 0, False, "payload"))
+    return made
+
+
+def test_a_channel_that_came_back_to_its_process_is_not_lost_with_the_run_that_lost_it(queue: ChannelQueue) -> None:
+    heartbeat = Heartbeat(queue, 0.3)
+    old, new = Run("ch"), Run("ch")
+    for run in (old, new):
+        until(partial(claimed, queue, run.token), "the channel claimed")
+        run.busy_until = clock() + 60
+    with heartbeat(old), heartbeat(new):
+        heartbeat.beat()
+        assert (old.lost, new.lost) == (True, False)
+    with heartbeat(new), heartbeat(old):
+        old.lost = False
+        heartbeat.beat()
+        assert (old.lost, new.lost) == (True, False)
+
+
+def claimed(queue: ChannelQueue, token: str) -> bool:
+    step = queue.claim("ch", token, SIGNER)
+    assert isinstance(step, Send) or step is Left.BUSY
+    return isinstance(step, Send)
