@@ -43,7 +43,9 @@ def show_record(record: Record) -> None:
     if record.broken_by:
         line.append(f"\nthe line was broken by task {record.broken_by}")
     console.print(line)
-    table = Table("digit", "outcome", "attempts", "after", "code", "request id", box=None, header_style="bold")
+    table = Table("digit", "outcome", "attempts", "after", box=None, header_style="bold")
+    table.add_column("code", overflow="fold")
+    table.add_column("request id", overflow="fold")
     for digit in record.digits:
         after = f"{(digit.ended_at - record.enqueued_at) / 1000:.3f} s" if digit.ended_at else ""
         table.add_row(
