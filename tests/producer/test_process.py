@@ -20,7 +20,7 @@ def run(code: str, **env: str) -> str:
     """Run a program in a process of its own, with these settings and no others; answer what it printed."""
     passed = {name: value for name, value in os.environ.items() if name not in Settings.model_fields}
     done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-W", "error", "-W", "ignore:.*fork.*:DeprecationWarning", "-c", code],
+        [sys.executable, "-W", "error", "-c", code],
         env={**passed, **env},
         cwd=ROOT,
         capture_output=True,

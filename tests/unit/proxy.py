@@ -1,10 +1,12 @@
 """A small TCP proxy before a real server: it can speak TLS, lose one answer, or go away at a chosen moment."""
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 
 class Proxy:
@@ -29,8 +31,8 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self._begin(self._accept)
 
-    def _begin(self, what: object, *args: object) -> None:
-        thread = threading.Thread(target=what, args=args, daemon=True)  # type: ignore[arg-type]
+    def _begin(self, what: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=what, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -41,41 +43,40 @@ class Proxy:
             except OSError:
                 return
             self._sockets.append(client)
-            self._begin(self._connect, client)
+            self._begin(self._serve, client)
 
-    def _connect(self, client: socket.socket) -> None:
-        try:
+    def _serve(self, client: socket.socket) -> None:
+        # A client that refuses the certificate, or one end that goes away, ends the connection and nothing else.
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             if self._tls:
-                raw, client = client, self._tls.wrap_socket(client, server_side=True)
+                client = self._tls.wrap_socket(client, server_side=True)
                 self._sockets.append(client)
-                self._sockets.remove(raw)
+            stack.callback(_shut, client)
             server = socket.create_connection(("127.0.0.1", self._target))
-        except OSError:
-            client.close()
-            return
-        self._sockets.append(server)
-        self._begin(self._pass, client, server)
-        self._answer(server, client)
+            self._sockets.append(server)
+            stack.callback(_shut, server)
+            self._relay(client, server)
 
-    def _pass(self, client: socket.socket, server: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := client.recv(65536):
-                server.sendall(data)
-        _shut(client, server)
-
-    def _answer(self, server: socket.socket, client: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := server.recv(65536):
-                if self.lose and self.lose in data:
+    def _relay(self, client: socket.socket, server: socket.socket) -> None:
+        # One thread for both directions: a TLS connection must not be read and written at the same time.
+        while True:
+            ready, _, _ = select.select([client, server], [], [])
+            if client in ready:
+                if not (asked := _read(client)):
+                    return
+                server.sendall(asked)
+            if server in ready:
+                if not (answer := _read(server)):
+                    return
+                if self.lose and self.lose in answer:
                     self.lose, self.lost = None, True
-                    break
-                last = self.leave_after and self.leave_after in data
+                    return
+                last = bool(self.leave_after and self.leave_after in answer)
                 if last:
                     self._hang_up()
-                client.sendall(data)
+                client.sendall(answer)
                 if last:
-                    break
-        _shut(client, server)
+                    return
 
     def _hang_up(self) -> None:
         # close() alone would leave the thread in accept().
@@ -93,6 +94,13 @@ class Proxy:
             thread.join(5)
         for sock in self._sockets:
             sock.close()
+
+
+def _read(sock: socket.socket) -> bytes:
+    data = sock.recv(65536)
+    while isinstance(sock, ssl.SSLSocket) and sock.pending():
+        data += sock.recv(sock.pending())
+    return data
 
 
 def _shut(*sockets: socket.socket) -> None:
