@@ -80,8 +80,8 @@ class Attempt:
             case NotExecuted():
                 return self._retry(result)
             case ReplayRefused():
-                verdict = Verdict.UNKNOWN if self.throttled else Verdict.PRESUMED
-                return Fate(verdict, may_arrive=self.throttled, error=result)
+                # Whichever copy used the nonce up, no other can be executed any more.
+                return Fate(Verdict.UNKNOWN if self.throttled else Verdict.PRESUMED, error=result)
             case Undetermined() if self.resend and not self.doubt:
                 return self._retry(result)
             case Undetermined():
