@@ -1,9 +1,11 @@
 """Workers that are told to stop: they finish the digit on its way, hand over their channels and are gone."""
 
+import os
+import signal
 import time
 
 from tests.fleet.conftest import GroundMaker
-from tests.fleet.harness import Ground, Line, Scene, report, until
+from tests.fleet.harness import QUICK, Ground, Line, Scene, report, until
 from tests.fleet.test_death import crowd, heard_at_least, longest_silence
 from worker.record import State
 
@@ -74,3 +76,22 @@ def test_a_fleet_that_stops_leaves_what_waits_to_the_next_one(new_ground: Ground
     assert scene.states() <= {State.SENT, State.PRESUMED}
     report(f"a new fleet finished what the stopped one had left {time.time() - began:.2f} s after its start")
     assert ground.faults() == []
+
+
+def test_a_worker_is_gone_in_time_although_redis_stands_still(new_ground: GroundMaker) -> None:
+    ground = new_ground(DTMF_CONCURRENCY=4, **QUICK)
+    ground.start("first")
+    scene = Scene(ground)
+    crowd(scene, lines=4, tasks=2)
+    heard_at_least(scene, 0.1)
+    server = int(ground.client.info("server")["process_id"])
+    os.kill(server, signal.SIGSTOP)
+    try:
+        status, seconds = stop(ground, "first")
+    finally:
+        os.kill(server, signal.SIGCONT)
+    report(f"a worker whose Redis stood still was gone {seconds:.2f} s after SIGTERM")
+    assert (status, seconds < GONE_S) == (0, True)
+    ground.start("second")
+    assert scene.verdict(complete=True).broken == []
+    assert scene.states() <= {State.SENT, State.PRESUMED}
