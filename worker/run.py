@@ -112,6 +112,7 @@ class _Serve:
         self._asked = clock()
         self._credentials = parts.credentials.get()
         self._payload: tuple[str, Payload | None] = ("", None)
+        self._pause_after_ms = 0
         self._repeated = False
 
     def run_to_end(self) -> Left:
@@ -184,7 +185,7 @@ class _Serve:
                 fate.verdict,
                 self._signer(),
                 stop=self._stop,
-                pause_ms=self._pause_ms(step, fate),
+                pause_ms=self._pause_ms(fate),
                 **facts,
             )
 
@@ -202,12 +203,11 @@ class _Serve:
             return self._insist(self._claim)
         return step_after
 
-    def _pause_ms(self, step: Send, fate: Fate) -> int:
+    def _pause_ms(self, fate: Fate) -> int:
         """The pause that goes with the verdict; settle.lua says what it means for each."""
         match fate.verdict:
             case Verdict.OK | Verdict.PRESUMED:
-                payload = self._open(step)
-                return max(payload.gap_ms, payload.pauses_ms[step.mark.digit - 1])
+                return self._pause_after_ms
             case Verdict.RETRY:
                 return int(fate.retry_s * 1000)
             case Verdict.UNKNOWN if fate.may_arrive:
@@ -233,7 +233,8 @@ class _Serve:
             payload = self._open(step)
             nonce = self._parts.vault.nonce(step.mark.kid, step.mark.task, step.mark.digit, step.mark.attempt)
             press = self._key_press(payload, step.mark.digit)
-        except (DtmfError, LookupError, TypeError, ValueError) as error:
+            self._pause_after_ms = max(payload.gap_ms, payload.pauses_ms[step.mark.digit - 1])
+        except (DtmfError, LookupError, TypeError, ValueError, AttributeError) as error:
             # Nothing can be sent of such a task, and a run that raised would come back to it for ever.
             log.error("task %s: %s", step.mark.task, error if isinstance(error, DtmfError) else type(error).__name__)
             return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
