@@ -58,6 +58,12 @@ def test_a_signature_is_enqueued_as_delay_does(send_dtmf: SendDtmf, redis_client
     assert queued(redis_client) == [result.id] == ["of-the-crm"]
 
 
+def test_a_task_sent_by_its_name_goes_through_the_same_door(send_dtmf: SendDtmf, redis_client: Redis) -> None:
+    result = send_dtmf.app.send_task("dtmf.send", kwargs=CALL, task_id="by-name")
+    assert queued(redis_client) == [result.id] == ["by-name"]
+    assert [message["headers"]["task"] for message in messages(redis_client)] == ["dtmf.serve"]
+
+
 def test_the_same_id_twice_is_one_task(send_dtmf: SendDtmf, redis_client: Redis, hands: Hands) -> None:
     first = send_dtmf.apply_async(kwargs=CALL, task_id="order-1")
     again = send_dtmf.apply_async(kwargs={**CALL, "dtmf": "9"}, task_id="order-1")

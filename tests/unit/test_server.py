@@ -75,7 +75,7 @@ def test_a_server_that_keeps_nothing_is_taken_if_the_settings_allow_it(tmp_path:
     with server(tmp_path, appendonly="no") as client:
         with pytest.raises(UnfitServer, match="no append-only file"):
             check(client)
-        assert check(client, allow_volatile=True).endswith(", noeviction, nothing on disk")
+        assert check(client, allow_volatile=True).endswith(", noeviction, no append-only file")
 
 
 @pytest.mark.parametrize("version", ["7.0.0", "7.2.4", "8.0", "10.1.2", "255.255.255"])
