@@ -139,7 +139,10 @@ class _Serve:
 
     def _claim(self) -> Step:
         self._asked = clock()
-        return self._queue.claim(self._run.ch, self._run.token, self._signer(), stop=self._stop)
+        step = self._queue.claim(self._run.ch, self._run.token, self._signer(), stop=self._stop)
+        # Whatever the heartbeat heard of an earlier lease: if the step is one to take, the channel is this run's.
+        self._run.lost = False
+        return step
 
     def _wait(self, step: Wait) -> Step:
         self._run.busy_for(step.ms / 1000 + self._pace.redis)
@@ -161,6 +164,7 @@ class _Serve:
                 patience = self._pace.farewell if self._parts.stopping.is_set() else self._pace.outage
                 if clock() > began + patience:
                     log.warning("channel %s: Redis does not answer; left to the sweeper", self._run.ch)
+                    self._repeated = False
                     return Left.STALE
                 self._repeated = True
                 time.sleep(_OUTAGE_PAUSE_S)
@@ -222,7 +226,10 @@ class _Serve:
             lambda: self._queue.release(self._run.ch, self._run.token, due_ms=due_ms, throttled=throttled)
         )
         # A worker that leaves hands over at once. Else the sweeper brings the channel back when its pause is over.
-        return answer if leaving else Left.LATER
+        if not leaving:
+            return Left.LATER
+        # STALE to a repeated call: the first one was carried out, and its answer lost.
+        return Left.HANDED if self._repeated else answer
 
     # The attempt
 
@@ -253,7 +260,9 @@ class _Serve:
             if fate:
                 return self._settle(step, fate)
             if attempt.pause_s > self._pace.step:
-                return self._release(attempt.pause_s, throttled=attempt.throttled)
+                # The record of a digit that runs out of time comes at its deadline.
+                pause_s = max(0.0, min(attempt.pause_s, deadline - clock()))
+                return self._release(pause_s, throttled=attempt.throttled)
             self._run.busy_for(attempt.pause_s + self._pace.redis)
             self._parts.stopping.wait(min(attempt.pause_s, max(0.0, deadline - clock())))
 
