@@ -173,3 +173,18 @@ def test_a_digit_handed_out_in_a_lost_answer_is_sent_in_doubt(stage: Stage) -> N
     stage.serve()
     assert stage.api.keys == "12"
     assert stage.outcomes("t1") == ["sent", "unknown"]
+
+
+@pytest.mark.parametrize("when", WHEN)
+def test_a_message_that_comes_during_an_outage_is_left_to_the_sweeper(stage: Stage, when: str) -> None:
+    """No error for every message: what waits is found when Redis is back."""
+    stage.enqueue("t1")
+    stage.queue.faults = [("claim", when)]
+    stage.serve()
+    assert stage.api.heard == []
+    if not stage.is_free():
+        stage.desk.lease_over(CH)
+    stage.desk.sweep_due(CH)
+    assert stage.desk.queue.sweep(10) == [CH]
+    stage.serve()
+    assert stage.settled() == [("t1", "sent")]
