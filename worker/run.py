@@ -116,8 +116,14 @@ class _Serve:
         self._repeated = False
 
     def run_to_end(self) -> Left:
-        # A claim whose answer is lost needs no repeat: the lease runs out, and the sweeper finds the channel.
-        step = self._claim()
+        try:
+            step = self._claim()
+        except OUTAGE as error:
+            # It needs no repeat: if it was carried out, the lease runs out, and the sweeper finds the channel.
+            log.warning(
+                "channel %s: no answer to a claim (%s); left to the sweeper", self._run.ch, type(error).__name__
+            )
+            return Left.STALE
         if isinstance(step, Left):
             return step
         with self._parts.heartbeat(self._run):
