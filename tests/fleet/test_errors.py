@@ -69,10 +69,10 @@ def test_a_task_that_goes_on_is_sent_although_the_one_ahead_failed(scene: Scene,
 
 
 def test_a_refused_account_fails_the_task(scene: Scene, line: Line) -> None:
-    scene.rule(line, error={"code": "InvalidAccessKeyId.NotFound", "status": 404})
+    scene.rule(line, error={"code": "Forbidden.RAM", "status": 403})
     with pytest.raises(Refused) as caught:
         scene.send(line, "12").get(timeout=GET_S)
-    assert caught.value.code == "InvalidAccessKeyId.NotFound"
+    assert caught.value.code == "Forbidden.RAM"
     assert len(scene.requests(line)) == 1
     assert scene.keys(line) == ""
 

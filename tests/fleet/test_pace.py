@@ -110,4 +110,4 @@ def test_the_fleet_keeps_to_its_rate(new_ground: GroundMaker) -> None:
     )
     assert times[-1] - times[0] >= (len(times) - 1) / rate * 0.9
     # Digits that were let go in time may bunch up on the way through a busy machine.
-    assert most <= rate * 1.5
+    assert most <= rate * 2

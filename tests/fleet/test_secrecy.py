@@ -59,8 +59,8 @@ def test_no_key_number_or_secret_stands_in_a_log_or_in_redis(new_ground: GroundM
             f"ch:customer:{CALLER}->{CALLED}:16092342218{number:02}:job-secret-{number:02}", f"job-secret-{number:02}"
         )
         scene.rule(line, match={"requests": [2, 4]}, **fault)
-        scene.send(line, PIN, expires_in=10)
-        scene.send(line, PIN, expires_in=12, user_id=f"{CALLER}@ccc-test")
+        scene.send(line, PIN, expires_in=5)
+        scene.send(line, PIN, expires_in=7, user_id=f"{CALLER}@ccc-test")
     waiting = Line(f"ch:customer:{CALLER}->{CALLED}:1609234221899:job-secret-99", "job-secret-99")
     ground.send_dtmf.pause(waiting.channel_id)
     scene.settle()
