@@ -10,20 +10,26 @@ from worker.record import State
 RECOVERY_S = 10.0
 
 
-def crowd(scene: Scene, *, lines: int = 40, tasks: int = 5, keys: int = 5) -> list[Line]:
-    """So many busy channels, each with so many tasks."""
+def crowd(scene: Scene, *, lines: int = 60, tasks: int = 4) -> list[Line]:
+    """So many busy channels, each with so many tasks; by default more than three workers of the fleet can hold."""
     chance = dice(3)
     crowd = [Line.new() for _ in range(lines)]
     scene.rule(*crowd, latency=[0.005, 0.02], answer_after=[0.02, 0.06])
     for _ in range(tasks):
         for line in crowd:
-            scene.send(line, "".join(chance.choices("0123456789*#", k=keys)), expires_in=120)
+            scene.send(line, "".join(chance.choices("0123456789*#", k=5)), expires_in=120)
     return crowd
 
 
 def heard_at_least(scene: Scene, share: float) -> None:
     wanted = share * sum(len(task[2]) for task in scene.tasks)
     until(lambda: len(scene.heard()) >= wanted, f"{share:.0%} of the digits heard")
+
+
+def at_work(scene: Scene, worker: str) -> None:
+    """Wait until a worker has ended a task, when there is still enough to do."""
+    heard_at_least(scene, 0.2)
+    until(lambda: any(record.worker == f"{worker}@localhost" for record in scene.records().values()), "it at work")
 
 
 def longest_silence(scene: Scene, since: float) -> float:
@@ -39,7 +45,7 @@ def longest_silence(scene: Scene, since: float) -> float:
 
 def test_a_killed_worker_loses_doubles_and_swaps_nothing(scene: Scene, fleet: Ground) -> None:
     crowd(scene)
-    heard_at_least(scene, 0.3)
+    at_work(scene, "two")
     killed_at = time.time()
     fleet.kill("two")
     fleet.start("two")
@@ -54,7 +60,7 @@ def test_a_killed_worker_loses_doubles_and_swaps_nothing(scene: Scene, fleet: Gr
 
 def test_a_worker_that_stood_still_beyond_its_lease_harms_nothing(scene: Scene, fleet: Ground) -> None:
     crowd(scene)
-    heard_at_least(scene, 0.2)
+    at_work(scene, "three")
     fleet.worker("three").signal(signal.SIGSTOP)
     stopped_at = time.time()
 

@@ -6,7 +6,7 @@ import time
 
 from tests.fleet.conftest import GroundMaker
 from tests.fleet.harness import QUICK, Ground, Line, Scene, report, until
-from tests.fleet.test_death import crowd, heard_at_least, longest_silence
+from tests.fleet.test_death import at_work, crowd, heard_at_least, longest_silence
 from worker.record import State
 
 # The promise is 15 s to be gone; the rest is for the machine.
@@ -23,7 +23,7 @@ def stop(ground: Ground, name: str) -> tuple[int, float]:
 
 def test_a_worker_that_stops_under_load_loses_and_doubles_nothing(scene: Scene, fleet: Ground) -> None:
     crowd(scene)
-    heard_at_least(scene, 0.3)
+    at_work(scene, "four")
     told_at = time.time()
     status, seconds = stop(fleet, "four")
     verdict = scene.verdict(complete=True)
