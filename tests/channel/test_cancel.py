@@ -30,6 +30,15 @@ def test_a_cancelled_head_leaves_no_pause_of_its_own_behind(desk: Desk) -> None:
     assert place(desk.claim("r2")) == ("t2", 1, 1)
 
 
+def test_a_run_that_finds_its_last_task_cancelled_leaves(desk: Desk) -> None:
+    desk.enqueue("t1", lead=500)
+    desk.claim("r1")
+    desk.queue.cancel("t1")
+    assert desk.claim("r1") is Left.EMPTY
+    assert "token" not in desk.channel()
+    assert desk.enqueue("t2") == ["PUBLISH"]
+
+
 def test_a_digit_on_its_way_is_settled_before_its_task_is_cancelled(desk: Desk) -> None:
     desk.enqueue("t1", n=2)
     desk.enqueue("t2", go_on=True)

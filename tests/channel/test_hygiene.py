@@ -44,6 +44,13 @@ def test_an_idle_channel_is_forgotten_once_its_pause_its_hold_and_its_break_are_
     assert desk.limits.break_ - 20_000 < left <= desk.limits.break_
 
 
+@pytest.mark.parametrize("verdict", [Verdict.OK, Verdict.UNKNOWN])
+def test_a_pause_or_a_hold_is_remembered_for_as_long_as_it_lasts(desk: Desk, verdict: Verdict) -> None:
+    desk.enqueue("t1")
+    desk.settle("r1", desk.claim("r1"), verdict, pause=100_000, error="TaskUnknown")
+    assert 50_000 < desk.redis.pttl(f"dtmf:ch:{CH}") <= 100_000
+
+
 def test_a_task_cancelled_before_any_run_came_leaves_nothing(desk: Desk) -> None:
     desk.enqueue("t1")
     desk.settle("r1", desk.claim("r1"), Verdict.OK)

@@ -109,6 +109,15 @@ def test_a_refused_digit_that_runs_out_of_time_was_not_sent(desk: Desk) -> None:
     assert record.digits[1].attempts == 0
 
 
+def test_what_befell_one_digit_is_not_told_of_the_next(desk: Desk) -> None:
+    desk.enqueue("t1", n=2)
+    step = desk.settle("r1", desk.claim("r1"), Verdict.RETRY, code="Throttling")
+    desk.settle("r1", step, Verdict.OK, pause=500)
+    desk.queue.cancel("t1")
+    second = desk.record("t1").digits[1]
+    assert (second.outcome, second.attempts, second.code) == ("not_sent", 0, None)
+
+
 @pytest.mark.parametrize(
     ("verdict", "outcome", "state"),
     [
