@@ -137,7 +137,7 @@ def test_a_crm_that_loaded_nothing_but_send_dtmf_catches_the_typed_error(scene: 
         "    print(*(kind.__module__ + '.' + kind.__name__ for kind in type(error).__mro__))\n"
     )
     env = {name: scene.ground.env[name] for name in ("REDIS_URL", "DTMF_SECRET_KEYS")}
-    done = run(  # noqa: S603 - our own script
+    done = run(
         [sys.executable, "-W", "error::DeprecationWarning", "-c", script, line.channel_id],
         env=env,
         capture_output=True,

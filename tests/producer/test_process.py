@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run(code: str, **env: str) -> str:
     """Run a program in a process of its own, with these settings and no others; answer what it printed."""
     passed = {name: value for name, value in os.environ.items() if name not in Settings.model_fields}
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env={**passed, **env},
         cwd=ROOT,

@@ -139,7 +139,7 @@ def program(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     scene = tmp_path / "scene.json"
     scene.write_text(json.dumps({"rules": [{"error": {"code": "InternalError"}, "match": {"times": 1}}]}))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ALIBABA_", "CCC_"))}
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         [sys.executable, "-m", "worker.simulator", "--port", "0", "--scene", str(scene), "--strict"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

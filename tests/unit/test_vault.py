@@ -32,7 +32,7 @@ def test_two_workers_derive_the_same_nonce_for_the_same_attempt() -> None:
     code = "from worker.vault import Vault; v = Vault([b'o' * 32]); print(v.kid, v.nonce(v.kid, 'task', 1, 1))"
     env = {**os.environ, "PYTHONHASHSEED": "77"}
     command = [sys.executable, "-c", code]
-    out = subprocess.run(command, env=env, capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    out = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert out.stdout.split() == [Vault([OLD]).kid, nonce(Vault([OLD]))]
 
 

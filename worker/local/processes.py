@@ -66,6 +66,10 @@ class Child:
         if self.exit_status is None:
             self._process.send_signal(number)
 
+    def wait(self, timeout: float = 20.0) -> int:
+        """Wait until it ends by itself, so many seconds at the most; answers its exit status."""
+        return self._process.wait(timeout)
+
     def stop(self, timeout: float = 20.0) -> int:
         """SIGTERM, and SIGKILL after so many seconds; answers its exit status."""
         self.signal(signal.SIGCONT)
