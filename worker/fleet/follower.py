@@ -107,10 +107,13 @@ class Follower:
         self._write(entries)
 
     def _write(self, entries: Entries) -> None:
+        written = []
         for entry, fields in entries:
             if fields:
                 self._write_one(fields)
-            self._client.xack(STREAM, GROUP, entry)
+            written.append(entry)
+        if written:
+            self._client.xack(STREAM, GROUP, *written)
 
     def _write_one(self, fields: dict[str, str]) -> None:
         try:
