@@ -134,10 +134,11 @@ def test_every_slice_sends_a_digit(set_up: SetUp) -> None:
 
 def test_an_unanswered_digit_does_not_outlast_the_slice_by_much(set_up: SetUp) -> None:
     """It keeps its mark; the sweeper brings the channel back when the pause is over."""
-    stage = set_up(slice=0.05)
-    stage.enqueue("t1")
+    stage = set_up(slice=0.05, step=1000.0)
+    stage.enqueue("t1", expires_in=20)
     stage.api.cues = [LOST] * 1000
     stage.serve()
+    assert stage.settled() == []
     assert stage.is_free()
     assert stage.desk.channel(CH)["task"] == "t1"
     stage.api.cues = [USED]
