@@ -129,7 +129,7 @@ class Door:
             expires_in_ms=task.expires_in_ms,
             deadline_ms=task.deadline_ms,
             go_on=task.on_failure == "continue",
-            payload=self.vault.encrypt(task.to_payload()),
+            payload=self.vault.encrypt(task.to_payload(), task_id),
         )
         answer, repeated = self._insist(new)
         match answer:
@@ -262,7 +262,7 @@ class SendDtmf(_CeleryTask):
         """The last CallContext and UserContext that the API returned for a task that has ended; personal data."""
         match self._status(task_id):
             case ["RECORDED", _, str(answer)] if answer:
-                contexts: dict[str, Any] = json.loads(self.door.vault.decrypt(answer))
+                contexts: dict[str, Any] = json.loads(self.door.vault.decrypt(answer, task_id))
                 return contexts
             case _:
                 return None

@@ -183,7 +183,7 @@ class _Serve:
             "request_id": answer.request_id if answer else (error.request_id if error else None),
             "error": None if answer else _error_name(fate),
             "gone": fate.gone,
-            "answer": self._parts.vault.encrypt(json.dumps(answer.contexts())) if answer else None,
+            "answer": self._parts.vault.encrypt(json.dumps(answer.contexts()), step.mark.task) if answer else None,
         }
 
         def call() -> Step:
@@ -291,7 +291,7 @@ class _Serve:
         """The head task's payload; decrypted once for all its digits."""
         task, payload = self._payload
         if payload is None or task != step.mark.task:
-            payload = Payload.from_json(self._parts.vault.decrypt(step.payload))
+            payload = Payload.from_json(self._parts.vault.decrypt(step.payload, step.mark.task))
             self._payload = (step.mark.task, payload)
         return payload
 

@@ -76,20 +76,25 @@ class Vault:
         # A task id holds no slash, so no two attempts share a text.
         return hmac.new(key, f"{task}/{digit}/{attempt}".encode(), hashlib.sha256).hexdigest()[:32]
 
-    def encrypt(self, text: str) -> str:
-        """Text as it may stand in Redis."""
-        return self._fernet.encrypt(text.encode()).decode()
+    def encrypt(self, text: str, owner: str) -> str:
+        """Text as it may stand in Redis. owner: id of the task that it belongs to, without a line break."""
+        return self._fernet.encrypt(f"{owner}\n{text}".encode()).decode()
 
-    def decrypt(self, token: str) -> str:
+    def decrypt(self, token: str, owner: str) -> str:
         """What encrypt was given.
 
         Raises:
-            UnknownSecretKey: if none of the secret keys fits, or the token was changed.
+            UnknownSecretKey: if none of the secret keys fits, or the token was changed, or belongs to another task.
         """
         try:
-            return self._fernet.decrypt(token).decode()
+            written_for, _, text = self._fernet.decrypt(token).decode().partition("\n")
         except (InvalidToken, ValueError):  # a token that is not ASCII is a ValueError
             pass
+        else:
+            # Who can write to Redis must not be able to have one task's keys pressed for another.
+            if written_for == owner:
+                return text
+            raise UnknownSecretKey(f"what stands encrypted at task {owner} belongs to another task")
         raise UnknownSecretKey("no key in DTMF_SECRET_KEYS decrypts this; was a key removed too early?")
 
 

@@ -84,7 +84,7 @@ class Desk:
         """Whatever the channel waits for is over."""
         for field in ("not_before", "hold_until", "slot"):
             if self.redis.hexists(f"dtmf:ch:{ch}", field):
-                self.redis.hset(f"dtmf:ch:{ch}", field, LONG_AGO)
+                self.redis.hset(f"dtmf:ch:{ch}", field, self.now() - 1)
         for task in self.waiting(ch)[:1]:
             if self.redis.hexists(f"dtmf:t:{task}", "lead_until"):
                 self.redis.hset(f"dtmf:t:{task}", "lead_until", LONG_AGO)

@@ -146,6 +146,17 @@ def test_a_long_line_at_the_rate_limit_holds_no_slot(redis_client: Redis) -> Non
     assert place(desk.claim("r-b2", ch="b")) == ("t-b", 1, 1)
 
 
+def test_a_turn_that_nobody_came_for_is_not_kept(redis_client: Redis) -> None:
+    """Else many channels that were paused together, each with a turn of long ago, would go off at once."""
+    desk = limited(redis_client, 0.1, step_wait=1000)
+    for ch in "ab":
+        desk.enqueue(f"t-{ch}", ch=ch)
+    desk.claim("r-a", ch="a")
+    assert desk.claim("r-b", ch="b") is Left.LATER
+    redis_client.hset("dtmf:ch:b", "slot", desk.now() - 11_000)
+    assert desk.claim("r-b2", ch="b") is Left.LATER
+
+
 def test_a_digit_takes_its_place_in_the_line_only_once(redis_client: Redis) -> None:
     desk = limited(redis_client, 0.1)
     desk.enqueue("t1", n=2)

@@ -57,7 +57,7 @@ def test_a_task_whose_producer_died_before_its_message_is_sent(scene: Scene, fle
         expires_in_ms=30_000,
         deadline_ms=0,
         go_on=False,
-        payload=door.vault.encrypt(task.to_payload()),
+        payload=door.vault.encrypt(task.to_payload(), f"crm-{line.job_id}"),
     )
     began = time.time()
     assert door.queue.enqueue(new) == ["PUBLISH"]

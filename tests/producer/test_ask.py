@@ -98,7 +98,7 @@ def test_the_answer_of_the_api_is_given_back_and_stands_encrypted_in_redis(
 ) -> None:
     result = send_dtmf.delay(**{**CALL, "dtmf": "1"})
     assert send_dtmf.api_answer(result.id) is None
-    answer = send_dtmf.door.vault.encrypt(json.dumps(ANSWER))
+    answer = send_dtmf.door.vault.encrypt(json.dumps(ANSWER), result.id)
     hands.settle(hands.claim(), Verdict.OK, code="OK", answer=answer)
     assert send_dtmf.api_answer(result.id) == ANSWER
     assert redis_client.hget(f"dtmf:rec:{result.id}", "answer") == answer
@@ -109,7 +109,9 @@ def test_an_answer_under_a_key_that_was_taken_out_says_so(
     send_dtmf: SendDtmf, hands: Hands, redis_server: LocalRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = send_dtmf.delay(**{**CALL, "dtmf": "1"})
-    hands.settle(hands.claim(), Verdict.OK, code="OK", answer=send_dtmf.door.vault.encrypt(json.dumps(ANSWER)))
+    hands.settle(
+        hands.claim(), Verdict.OK, code="OK", answer=send_dtmf.door.vault.encrypt(json.dumps(ANSWER), result.id)
+    )
     send_dtmf.door.queue._client.close()
     del send_dtmf.door
     set_environment(monkeypatch, redis_server.url, DTMF_SECRET_KEYS=new_secret_key())

@@ -112,8 +112,8 @@ def test_nothing_in_redis_and_nothing_in_the_log_shows_personal_data(
 
 
 def test_the_worker_gets_what_the_crm_handed_in(send_dtmf: SendDtmf, hands: Hands) -> None:
-    send_dtmf.delay(**CALL, gap_ms=100)
-    payload = send_dtmf.door.vault.decrypt(hands.claim().payload)
+    result = send_dtmf.delay(**CALL, gap_ms=100)
+    payload = send_dtmf.door.vault.decrypt(hands.claim().payload, result.id)
     assert all(personal in payload for personal in PERSONAL)
 
 

@@ -76,9 +76,9 @@ class CountingVault(Vault):
 
     opened = 0
 
-    def decrypt(self, token: str) -> str:
+    def decrypt(self, token: str, owner: str) -> str:
         self.opened += 1
-        return super().decrypt(token)
+        return super().decrypt(token, owner)
 
 
 class LossyQueue(ChannelQueue):
@@ -133,7 +133,7 @@ class Stage:
     def enqueue(self, task_id: str, dtmf: str = "1", **options: Any) -> None:
         options = {"channel_id": CHANNEL_ID, "job_id": "job-1", "gap_ms": 0, "expires_in": 60, **options}
         task = check_task(dtmf=dtmf, default_expires_ms=30_000, default_gap_ms=0, **options)
-        payload = self.vault.encrypt(task.to_payload())
+        payload = self.vault.encrypt(task.to_payload(), task_id)
         go_on = task.on_failure == "continue"
         keys, lead = len(task.dial.keys), task.dial.lead_ms
         new = NewTask(task_id, CH, keys, lead, task.expires_in_ms, task.deadline_ms, go_on, payload)

@@ -303,7 +303,7 @@ def test_a_task_is_decrypted_once_for_all_its_digits(stage: Stage) -> None:
 def test_a_task_that_cannot_be_read_ends_before_a_key_is_pressed(stage: Stage, payload: str) -> None:
     """Of another version, or by a foreign hand: it must neither block its channel nor press half a number."""
     stage.enqueue("t1")
-    stage.desk.redis.hset("dtmf:t:t1", "payload", stage.vault.encrypt(payload))
+    stage.desk.redis.hset("dtmf:t:t1", "payload", stage.vault.encrypt(payload, "t1"))
     stage.serve()
     assert stage.api.heard == []
     assert stage.settled() == [("t1", "unknown")]
@@ -333,5 +333,5 @@ def test_what_the_api_said_is_kept_encrypted_and_the_record_shows_no_key(stage: 
         "ended_at",
     }
     assert "job-1" not in str(stored)
-    assert json.loads(stage.vault.decrypt(stored["answer"]))["CallContext"]["JobId"] == "job-1"
+    assert json.loads(stage.vault.decrypt(stored["answer"], "t1"))["CallContext"]["JobId"] == "job-1"
     assert stage.desk.record("t1").worker == "worker-1"

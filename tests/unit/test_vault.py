@@ -62,8 +62,8 @@ def test_the_first_key_is_used_and_all_are_understood() -> None:
     before, during, after = Vault([OLD]), Vault([NEW, OLD]), Vault([NEW])
     assert during.kid == after.kid != before.kid
     assert during.nonce(before.kid, "task", 1, 1) == nonce(before)
-    assert during.decrypt(before.encrypt("4711")) == "4711"
-    assert after.decrypt(during.encrypt("4711")) == "4711"
+    assert during.decrypt(before.encrypt("4711", "task"), "task") == "4711"
+    assert after.decrypt(during.encrypt("4711", "task"), "task") == "4711"
     assert during.knows(before.kid)
     assert during.knows(after.kid)
 
@@ -75,36 +75,42 @@ def test_a_key_that_was_taken_out_is_named_by_its_fingerprint() -> None:
     with pytest.raises(UnknownSecretKey, match=gone.kid):
         vault.nonce(gone.kid, "task", 1, 1)
     with pytest.raises(UnknownSecretKey, match="DTMF_SECRET_KEYS") as caught:
-        vault.decrypt(gone.encrypt("4711"))
+        vault.decrypt(gone.encrypt("4711", "task"), "task")
     assert caught.value.__context__ is None
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=200))
 def test_what_was_encrypted_comes_back_and_cannot_be_read_meanwhile(text: str) -> None:
     vault = Vault([NEW, OLD])
-    token = vault.encrypt(text)
-    assert vault.decrypt(token) == text
+    token = vault.encrypt(text, "task")
+    assert vault.decrypt(token, "task") == text
     assert token.isascii()
     assert len(text) < 8 or text not in token
-    assert vault.encrypt(text) != token
+    assert vault.encrypt(text, "task") != token
 
 
 @given(st.integers(0, 10**6), st.sampled_from("AZaz09-_"))
 def test_a_token_that_was_tampered_with_is_refused(place: int, other: str) -> None:
     vault = Vault([OLD])
-    token = vault.encrypt("4711")
+    token = vault.encrypt("4711", "task")
     place %= len(token.rstrip("=")) - 1  # the last character has bits that base64 does not use
     changed = token[:place] + other + token[place + 1 :]
     if changed == token:
         return
     with pytest.raises(UnknownSecretKey):
-        vault.decrypt(changed)
+        vault.decrypt(changed, "task")
+
+
+def test_what_was_encrypted_for_one_task_is_not_read_for_another() -> None:
+    vault = Vault([OLD])
+    with pytest.raises(UnknownSecretKey, match="task-2 belongs to another task"):
+        vault.decrypt(vault.encrypt("4711", "task-1"), "task-2")
 
 
 @given(st.text(max_size=50))
 def test_whatever_stands_where_a_token_should_the_only_error_is_ours(token: str) -> None:
     with pytest.raises(UnknownSecretKey):
-        Vault([OLD]).decrypt(token)
+        Vault([OLD]).decrypt(token, "task")
 
 
 def test_a_vault_shows_no_key() -> None:
