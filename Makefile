@@ -21,7 +21,7 @@ test: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 # Figures for people, on a quiet machine; no test depends on them.
 bench: setup

@@ -1,12 +1,23 @@
-"""Fixtures that the tests share: a real server, emptied for each test."""
+"""What the tests share: a real server, emptied for each test, and how they are dealt out to two processes."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 
+from tests.figures import FIGURES
 from worker.channel.server import connect
 from worker.local.redis import LocalRedis
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module's tests together, and all that share the fleet; the fleet, which takes longest, begins."""
+    for item in items:
+        folder, *_ = item.path.relative_to(Path(__file__).parent).parts
+        item.add_marker(pytest.mark.xdist_group("fleet" if folder == "fleet" else str(item.path)))
+    items.sort(key=lambda item: "fleet" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +34,21 @@ def redis_client(redis_server: LocalRedis) -> Iterator[Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Pass the figures that were seen from a process of tests to the one that shows them."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["figures"] = FIGURES
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """Take them."""
+    FIGURES.extend(getattr(node, "workeroutput", {}).get("figures", []))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures that were seen."""
+    for figure in FIGURES:
+        terminalreporter.write_line(f"seen: {figure}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.harness import FIGURES, QUICK, Ground, Line, Scene, Simulator
+from tests.fleet.harness import QUICK, Ground, Line, Scene, Simulator
 from worker.local.processes import start_simulator
 from worker.local.redis import free_port
 from worker.simulator.control import SimulatorControl
@@ -55,9 +55,3 @@ def new_ground(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -
             return opened.enter_context(Ground(folder, simulator, **settings))
 
         yield make
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the figures that were seen."""
-    for figure in FIGURES:
-        terminalreporter.write_line(f"fleet: {figure}")

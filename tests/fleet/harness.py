@@ -35,7 +35,6 @@ QUICK = {
     "DTMF_HOLD_MS": 1500,
 }
 FAULTY_LINES = ("Traceback", "unexpected error", "CRITICAL")
-FIGURES: list[str] = []
 _numbers = count(1)
 T = TypeVar("T")
 
@@ -50,11 +49,6 @@ def until(ask: Callable[[], T | None], what: str, timeout: float = PATIENCE_S) -
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout:.0f} s: {what}")
         time.sleep(0.02)
-
-
-def report(figure: str) -> None:
-    """Keep a figure for the summary of the test run."""
-    FIGURES.append(figure)
 
 
 def dice(seed: int) -> Random:

@@ -3,7 +3,8 @@
 import signal
 import time
 
-from tests.fleet.harness import Ground, Line, Scene, dice, report, until
+from tests.figures import report
+from tests.fleet.harness import Ground, Line, Scene, dice, until
 from worker.record import State
 
 # The promise is 2 s; the rest is for a machine that runs all of this on two cores.

@@ -2,8 +2,9 @@
 
 import time
 
+from tests.figures import report
 from tests.fleet.conftest import GroundMaker
-from tests.fleet.harness import Ground, Line, Scene, report
+from tests.fleet.harness import Ground, Line, Scene
 from worker.channel.queue import NewTask
 from worker.dial import parse_dial
 from worker.record import State

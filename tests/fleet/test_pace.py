@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import pytest
 
+from tests.figures import report
 from tests.fleet.conftest import GroundMaker
-from tests.fleet.harness import QUICK, Ground, Line, Scene, report, until
+from tests.fleet.harness import QUICK, Ground, Line, Scene, until
 from worker.record import State
 
 GET_S = 30.0

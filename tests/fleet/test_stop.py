@@ -4,8 +4,9 @@ import os
 import signal
 import time
 
+from tests.figures import report
 from tests.fleet.conftest import GroundMaker
-from tests.fleet.harness import QUICK, Ground, Line, Scene, report, until
+from tests.fleet.harness import QUICK, Ground, Line, Scene, until
 from tests.fleet.test_death import at_work, crowd, heard_at_least, longest_silence
 from worker.record import State
 

@@ -73,7 +73,7 @@ def everything_in(client: Redis) -> str:
         "zset": lambda key: client.zrange(key, 0, -1),
         "stream": client.xrange,
     }
-    for key in client.scan_iter():
+    for key in sorted(client.scan_iter()):
         text += [key, read[str(client.type(key))](key)]
     text += [base64.b64decode(message["body"]) for message in messages(client)]
     return repr(text)

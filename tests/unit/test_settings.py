@@ -15,7 +15,7 @@ from worker.errors import DtmfError
 from worker.vault import new_secret_key
 
 SECRET = "geheim-hunter2"
-KEY = new_secret_key()
+KEY = "Mh5sTFeCz7YMMjWDNoUIqdGRDzw2sPekpvyOl8tdhJg"
 PRODUCER = {"REDIS_URL": "redis://127.0.0.1:6379/0", "DTMF_SECRET_KEYS": KEY}
 WORKER = {
     **PRODUCER,
