@@ -96,21 +96,7 @@ def judge(
     names = _names(tasks, records, vault)
     refused = {entry["nonce"] for entry in requests if not entry["executed"] and entry["code"] not in _NO_REFUSAL}
     burnt = {names[nonce] for nonce in refused if nonce in names}
-    by_id = {task.id: task for task in tasks}
-    heard_on: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for event in heard:
-        verdict.heard += 1
-        name = names.get(event["nonce"])
-        if name is None or by_id[name[0]].channel_id != event["channel_id"]:
-            verdict.false.append(f"heard digit {event['seq']}: nobody enqueued it")
-            continue
-        task = by_id[name[0]]
-        if task.keys[name[1] - 1] != event["key"]:
-            verdict.false.append(f"task {task.id} digit {name[1]}: another key was heard")
-        if event["received_at"] > task.deadline + LATE_SLACK_S:
-            verdict.late.append(f"task {task.id} digit {name[1]}: heard after its deadline")
-        verdict.delays.append(event["executed_at"] - task.at)
-        heard_on[task.channel_id].append(name)
+    heard_on = _hear(verdict, heard, names, {task.id: task for task in tasks})
     lines: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for task in tasks:
         lines[task.channel_id] += [(task.id, index) for index in range(1, len(task.keys) + 1)]
@@ -123,6 +109,30 @@ def judge(
         else:
             verdict.states[record.state] = verdict.states.get(record.state, 0) + 1
     return verdict
+
+
+def _hear(
+    verdict: Verdict,
+    heard: Iterable[Mapping[str, Any]],
+    names: Mapping[str, tuple[str, int]],
+    tasks: Mapping[str, Enqueued],
+) -> Mapping[str, list[tuple[str, int]]]:
+    """Judge each heard digit by itself; answers what each channel heard, in order."""
+    heard_on: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for event in heard:
+        verdict.heard += 1
+        name = names.get(event["nonce"])
+        if name is None or tasks[name[0]].channel_id != event["channel_id"]:
+            verdict.false.append(f"heard digit {event['seq']}: nobody enqueued it")
+            continue
+        task = tasks[name[0]]
+        if task.keys[name[1] - 1] != event["key"]:
+            verdict.false.append(f"task {task.id} digit {name[1]}: another key was heard")
+        if event["received_at"] > task.deadline + LATE_SLACK_S:
+            verdict.late.append(f"task {task.id} digit {name[1]}: heard after its deadline")
+        verdict.delays.append(event["executed_at"] - task.at)
+        heard_on[task.channel_id].append(name)
+    return heard_on
 
 
 def _names(tasks: Sequence[Enqueued], records: Mapping[str, Record], vault: Vault) -> dict[str, tuple[str, int]]:
