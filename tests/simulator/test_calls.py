@@ -9,7 +9,6 @@ from worker.simulator.control import SimulatorControl
 from worker.simulator.server import running
 
 SIGNERS = [pytest.param(v3, id="v3"), pytest.param(v1, id="v1")]
-TOKEN = "CAISxyz+/==~ *token"
 
 
 @pytest.mark.parametrize("name", ["ChannelId", "DeviceId", "Dtmf", "InstanceId", "JobId", "UserId"])
