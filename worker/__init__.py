@@ -9,6 +9,9 @@ the package can be imported without Celery and without settings.
 
 from typing import TYPE_CHECKING, Any
 
+# Found now: `celery -A worker` has the working directory on the path only while it imports this package.
+import config  # noqa: F401
+
 if TYPE_CHECKING:
     from worker.celery_app import app as app
     from worker.celery_app import send_dtmf as send_dtmf

