@@ -193,6 +193,23 @@ def test_threads_get_their_own_answers(make_server: MakeServer, make_client: Mak
     assert server.connections <= 8
 
 
+def test_as_many_connections_are_kept_as_requests_are_made_at_a_time(
+    make_server: MakeServer, make_client: MakeClient
+) -> None:
+    together = threading.Barrier(4, timeout=30)
+
+    def answer_when_all_are_there(visit: Visit) -> None:
+        together.wait()
+        visit.send(response())
+
+    server = make_server(answer_when_all_are_there)
+    client = make_client(server, pool_size=4)
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(3):
+            list(threads.map(lambda _: send(client), range(4)))
+    assert (server.connections, len(server.requests)) == (4, 12)
+
+
 @pytest.mark.parametrize("dtmf", ["", "12", "A", "w", "\uff11", "1 "])
 def test_a_press_is_one_key(dtmf: str) -> None:
     with pytest.raises(BadKeyPress):

@@ -35,6 +35,22 @@ def test_a_thread_does_not_spin_while_the_server_is_away() -> None:
     assert all(later - sooner > 0.1 for sooner, later in pairwise(turns))
 
 
+def test_a_thread_goes_on_after_an_error_that_nobody_expected(caplog: pytest.LogCaptureFixture) -> None:
+    """A heartbeat or a sweeper that ended would be missed only when the next worker dies."""
+    turns: list[int] = []
+
+    def turn() -> None:
+        turns.append(1)
+        if len(turns) == 1:
+            raise LookupError
+
+    loop = Loop("test", turn, 0)
+    loop.start()
+    until(lambda: len(turns) > 2, "turns after the error")
+    loop.stop()
+    assert "test: unexpected error; going on" in caplog.text
+
+
 @pytest.fixture
 def queue(redis_client: Redis) -> ChannelQueue:
     """A queue whose leases are over at once, with a channel of one task."""
