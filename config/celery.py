@@ -35,8 +35,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_concurrency": settings.DTMF_CONCURRENCY,
         "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": True,
-        "task_acks_late": True,
-        "task_reject_on_worker_lost": True,
+        # Early: with a message unacknowledged, kombu raises while it closes a lost connection, and the worker ends.
+        "task_acks_late": False,
         # Through an outage of Redis: keep the runs, come back, for ever.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,

@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 
 from tests.figures import FIGURES
 from worker.channel.server import connect
 from worker.local.redis import LocalRedis
+
+# No test asserts a time that a busy machine could miss.
+settings.register_profile("busy machine", deadline=None)
+settings.load_profile("busy machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -253,7 +253,7 @@ class Channels(RuleBasedStateMachine):
         self.desk.queue.resume(ch)
         self.lease_over(ch)
         worker = self.workers[0] = Worker("dan")
-        for _ in range(100):
+        for _ in range(1000):
             if not self.desk.waiting(ch):
                 return
             self.pause_over(ch)
