@@ -1,6 +1,7 @@
 """Plays the scene: servers and workers as processes, the producer in this one, a worker killed in the middle."""
 
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -80,10 +81,18 @@ def stage(folder: Path, say: Callable[[str], None]) -> Iterator[Stage]:
         environment = worker_environment(redis.url, port, DTMF_CONCURRENCY=96)
         say("starting two Celery workers")
         workers = {name: start_worker(name, environment, folder / f"{name}.log") for name in WORKERS}
-        stack.callback(lambda: [worker.stop() for worker in workers.values()])
+        for name in WORKERS:
+            stack.callback(_stop_one, workers, name)
+        # A second Ctrl-C must not keep the first from ending them all.
+        stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
         for worker in workers.values():
             wait_for_worker(worker)
         yield Stage(control, workers, environment, folder)
+
+
+def _stop_one(workers: dict[str, Child], name: str) -> None:
+    # By name, at the end: the one that was killed has a successor by then.
+    workers[name].stop()
 
 
 def play(on: Stage, progress: Callable[[int, int, int], None], say: Callable[[str], None]) -> Played:

@@ -96,7 +96,11 @@ def start_simulator(port: int, log: Path, *options: str) -> Child:
     keys = ("--access-key-id", ACCESS_KEY_ID, "--access-key-secret", ACCESS_KEY_SECRET)
     command = [sys.executable, "-m", "worker.simulator", "--port", str(port), *keys, *options]
     child = Child(command, env={}, log=log)
-    return child.wait_until(lambda text: "simulator listening on" in text, "the simulator")
+    try:
+        return child.wait_until(lambda text: "simulator listening on" in text, "the simulator")
+    except BaseException:
+        child.stop()
+        raise
 
 
 def worker_environment(redis_url: str, simulator_port: int, **settings: object) -> dict[str, str]:
