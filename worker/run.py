@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from worker.attempt import Attempt, Fate
@@ -210,7 +210,13 @@ class _Serve:
         step_after = self._insist(call)
         if step_after is Left.STALE and self._repeated:
             # The lost answer may have been the one that carried the next step: the claim asks for it again.
-            return self._insist(self._claim)
+            found = self._insist(self._claim)
+            if isinstance(found, Send) and found.mark == step.mark:
+                # Not carried out after all: the server restarted. Sending again would take the refused nonce of a
+                # digit that was not heard for one that was. Another run may have sent a copy in between.
+                known = fate.verdict in {Verdict.OK, Verdict.PRESUMED}
+                return self._settle(found, fate if known else replace(fate, verdict=Verdict.UNKNOWN, may_arrive=True))
+            return found
         return step_after
 
     def _pause_ms(self, fate: Fate) -> int:
