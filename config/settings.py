@@ -9,6 +9,9 @@ import click
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.ccc.credentials import Credentials
+from worker.ccc.endpoint import settle_endpoint
+from worker.ccc.errors import BadCredentials, BadEndpoint
 from worker.errors import DtmfError
 from worker.vault import decode_secret_key, new_secret_key
 
@@ -156,6 +159,19 @@ class Settings(BaseSettings):
         """Where the API is."""
         return self.CCC_ENDPOINT or f"https://ccc.{self.CCC_REGION}.aliyuncs.com"
 
+    def static_credentials(self) -> Credentials:
+        """The AccessKey of the environment.
+
+        Raises:
+            BadCredentials: it is missing, or cannot be one.
+        """
+        secret, token = self.ALIBABA_CLOUD_ACCESS_KEY_SECRET, self.ALIBABA_CLOUD_SECURITY_TOKEN
+        return Credentials(
+            self.ALIBABA_CLOUD_ACCESS_KEY_ID or "",
+            secret.get_secret_value() if secret else "",
+            token.get_secret_value() if token else None,
+        )
+
     @property
     def redis_tls(self) -> dict[str, Any]:
         """The TLS options for redis-py, Celery's broker and its result backend; none for redis://."""
@@ -188,6 +204,7 @@ class Settings(BaseSettings):
         if worker:
             missing = [name for name in WORKER_NEEDS if not getattr(settings, name)]
             faults += [f"{name} is missing; a worker needs it" for name in missing]
+            faults += _faults_towards_the_api(settings)
         if faults:
             raise SettingsError(faults)
         return settings
@@ -221,6 +238,21 @@ def _reason(fault: Any) -> str:
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])
     return f"is wrong: {str(fault['msg'])[0].lower()}{str(fault['msg'])[1:]}"
+
+
+def _faults_towards_the_api(settings: Settings) -> list[str]:
+    """What keeps a worker from making a request: the endpoint's proxy and CA bundle, and characters in a key."""
+    faults = []
+    try:
+        settle_endpoint(settings.endpoint, settings.CCC_CA_BUNDLE)
+    except BadEndpoint as error:
+        faults.append(f"CCC_ENDPOINT, CCC_CA_BUNDLE or a proxy: {error}")
+    if settings.ALIBABA_CLOUD_ACCESS_KEY_ID and settings.ALIBABA_CLOUD_ACCESS_KEY_SECRET:
+        try:
+            settings.static_credentials()
+        except BadCredentials as error:
+            faults.append(f"ALIBABA_CLOUD_ACCESS_KEY_ID, its secret or the security token: {error}")
+    return faults
 
 
 def _faults_between(settings: Settings) -> list[str]:

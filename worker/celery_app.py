@@ -2,6 +2,7 @@
 
 from typing import Any, NoReturn
 
+import click
 from celery import Celery
 
 from config.celery import celery_config
@@ -22,7 +23,11 @@ class DtmfCelery(Celery):
         Raises:
             SettingsError: naming every fault.
         """
-        self.config_from_object(celery_config(Settings.load(worker=False)))
+        # Celery's command line asks for its configuration before the worker's boot step runs; all of a worker's faults
+        # belong into one message.
+        command = click.get_current_context(silent=True)
+        is_worker = command is not None and command.info_name == "worker"
+        self.config_from_object(celery_config(Settings.load(worker=is_worker)))
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         """Celery's; of `dtmf.send` it goes through the same door as send_dtmf.apply_async.

@@ -15,7 +15,7 @@ from worker.channel.queue import ChannelQueue, Signer
 from worker.channel.server import OUTAGE
 from worker.channel.steps import Left, Send, Step, Verdict, Wait
 from worker.clock import clock
-from worker.errors import DtmfError
+from worker.errors import DtmfError, UnknownSecretKey
 from worker.lease import Run
 from worker.task import Payload
 from worker.vault import Vault
@@ -231,11 +231,16 @@ class _Serve:
             case _:
                 return 0
 
-    def _release(self, pause_s: float, *, throttled: bool) -> Step:
+    def _release(self, attempt: Attempt, pause_s: float) -> Step:
         leaving = self._parts.stopping.is_set()
-        due_ms = 1000 if leaving else int(pause_s * 1000)
         answer = self._insist(
-            lambda: self._queue.release(self._run.ch, self._run.token, due_ms=due_ms, throttled=throttled)
+            lambda: self._queue.release(
+                self._run.ch,
+                self._run.token,
+                pause_ms=0 if leaving else int(pause_s * 1000),
+                unsent=not attempt.doubt,
+                throttled=attempt.throttled,
+            )
         )
         # A worker that leaves hands over at once. Else the sweeper brings the channel back when its pause is over.
         if not leaving:
@@ -248,11 +253,17 @@ class _Serve:
     def _send(self, step: Send) -> Step:
         deadline = self._asked + step.left_ms / 1000
         attempt = Attempt(step.mark.attempt, step.doubt, step.throttled, resend=False)
+        if clock() >= deadline:
+            return self._settle(step, attempt.out_of_time())
         try:
             payload = self._open(step)
             nonce = self._parts.vault.nonce(step.mark.kid, step.mark.task, step.mark.digit, step.mark.attempt)
             press = self._key_press(payload, step.mark.digit)
             self._pause_after_ms = max(payload.gap_ms, payload.pauses_ms[step.mark.digit - 1])
+        except UnknownSecretKey as error:
+            # Another worker may have the key. If none has, the task ends at its deadline.
+            log.error("task %s: %s", step.mark.task, error)
+            return self._release(attempt, self._pace.step)
         except (DtmfError, LookupError, TypeError, ValueError, AttributeError) as error:
             # Nothing can be sent of such a task, and a run that raised would come back to it for ever.
             log.error("task %s: %s", step.mark.task, error if isinstance(error, DtmfError) else type(error).__name__)
@@ -267,14 +278,14 @@ class _Serve:
             if self._run.lost:
                 return Left.STALE
             if self._parts.stopping.is_set() or (attempt.copies and self._stop):
-                return self._release(attempt.pause_s, throttled=attempt.throttled)
+                return self._release(attempt, attempt.pause_s)
             fate = self._copy(attempt, press, nonce, step, deadline)
             if fate:
                 return self._settle(step, fate)
             if attempt.pause_s > self._pace.step:
                 # The record of a digit that runs out of time comes at its deadline.
                 pause_s = max(0.0, min(attempt.pause_s, deadline - clock()))
-                return self._release(pause_s, throttled=attempt.throttled)
+                return self._release(attempt, pause_s)
             self._run.busy_for(attempt.pause_s + self._pace.redis)
             self._parts.stopping.wait(min(attempt.pause_s, max(0.0, deadline - clock())))
 

@@ -72,8 +72,10 @@ class Desk:
         mark = sent_on(step).mark
         return self.queue.settle(ch, token, mark, verdict, SIGNER, stop=stop, pause_ms=pause, **facts)
 
-    def release(self, token: str, *, ch: str = CH, due: int = 1000, throttled: bool = False) -> Step:
-        return self.queue.release(ch, token, due_ms=due, throttled=throttled)
+    def release(
+        self, token: str, *, ch: str = CH, pause: int = 1000, unsent: bool = False, throttled: bool = False
+    ) -> Step:
+        return self.queue.release(ch, token, pause_ms=pause, unsent=unsent, throttled=throttled)
 
     # Time that passes, without waiting for it
 

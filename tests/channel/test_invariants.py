@@ -123,7 +123,11 @@ class Channels(RuleBasedStateMachine):
     def release(self, which: int) -> None:
         worker = self.workers[which]
         if worker.step and worker.attempt and worker.ch and not worker.fate:
-            worker.learn(self.desk.release(worker.token, ch=worker.ch, throttled=worker.attempt.throttled))
+            attempt = worker.attempt
+            step = self.desk.release(
+                worker.token, ch=worker.ch, unsent=not attempt.doubt, throttled=attempt.throttled
+            )
+            worker.learn(step)
 
     @rule(which=WORKERS)
     def die(self, which: int) -> None:

@@ -58,11 +58,37 @@ def test_a_successor_learns_that_a_copy_was_throttled(desk: Desk) -> None:
     assert not sent_on(desk.claim("r4")).throttled
 
 
+def test_what_was_never_sent_is_released_without_doubt(desk: Desk) -> None:
+    """The digit is marked anew, under the same attempt: no copy of it can have been written."""
+    desk.enqueue("t1", n=2)
+    desk.claim("r1")
+    assert desk.release("r1", unsent=True, pause=0) is Left.HANDED
+    assert "task" not in desk.channel()
+    step = sent_on(desk.claim("r2"))
+    assert (place(step), step.doubt) == (("t1", 1, 1), False)
+
+
+def test_what_was_never_sent_waits_as_long_as_its_run_said(desk: Desk) -> None:
+    desk.enqueue("t1")
+    desk.claim("r1")
+    desk.release("r1", unsent=True, pause=30_000)
+    assert desk.claim("r2") is Left.LATER
+    desk.pause_over()
+    assert not sent_on(desk.claim("r2")).doubt
+
+
+def test_a_task_that_was_released_unsent_can_be_cancelled_at_once(desk: Desk) -> None:
+    desk.enqueue("t1")
+    desk.claim("r1")
+    desk.release("r1", unsent=True)
+    assert desk.queue.cancel("t1") == ["DONE"]
+
+
 def test_a_released_channel_is_due_when_its_run_said(desk: Desk) -> None:
     desk.enqueue("t1")
     desk.claim("r1")
     before = desk.now()
-    desk.release("r1", due=2500)
+    desk.release("r1", pause=2500)
     due = desk.due()
     assert due is not None
     assert before + 2500 <= due <= desk.now() + 2500

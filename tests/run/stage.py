@@ -82,12 +82,16 @@ class CountingVault(Vault):
 
 
 class LossyQueue(ChannelQueue):
-    """Loses calls or their answers, as a broken connection does: faults holds (script, before | after)."""
+    """Loses calls or their answers, as a broken connection does: faults holds (script, before | after).
+
+    slow holds how many seconds the answers of a script take to come back.
+    """
 
     def __init__(self, client: Redis, limits: Limits, **names: Any) -> None:
         super().__init__(client, limits, **names)
         self.faults: list[tuple[str, str]] = []
         self.calls: list[str] = []
+        self.slow: dict[str, float] = {}
 
     def _call(self, name: str, *args: Any) -> list[Any]:
         self.calls.append(name)
@@ -97,6 +101,7 @@ class LossyQueue(ChannelQueue):
         if fault and fault[1] == "before":
             raise RedisConnectionError("lost on the way to the server")
         answer = super()._call(name, *args)
+        time.sleep(self.slow.get(name, 0))
         if fault:
             raise RedisConnectionError("lost on the way back")
         return answer

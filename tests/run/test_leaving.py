@@ -7,7 +7,7 @@ import pytest
 
 from tests.channel.desk import eventually, place
 from tests.run.stage import CH, OK, Stage
-from tests.run.test_serve import GONE, LOST, THROTTLED, USED
+from tests.run.test_serve import GONE, LOST, THROTTLED, UNSENT, USED
 from worker.ccc import Answer, ApiError, NotExecuted
 from worker.channel.steps import Left, Verdict
 from worker.lease import Run
@@ -186,6 +186,30 @@ def test_a_long_back_off_of_an_unanswered_digit_holds_no_slot_and_forgets_nothin
     stage.serve()
     assert len(set(stage.api.nonces)) == 1
     assert stage.settled() == [("t1", "unknown")]
+
+
+@pytest.mark.parametrize(("answer", "state"), [(GONE, "failed"), (THROTTLED, "sent")])
+def test_a_connection_that_was_refused_leaves_no_doubt_behind(set_up: SetUp, answer: ApiError, state: str) -> None:
+    """However long the API was away and whoever served the channel: no copy was written, so an answer counts."""
+    stage = set_up(step=0.01)
+    stage.enqueue("t1")
+    stage.api.cues = [UNSENT, UNSENT, answer]
+    for _ in range(4):
+        stage.serve()
+        stage.desk.pause_over(CH)
+    assert stage.published == []
+    assert stage.settled() == [("t1", state)]
+
+
+def test_a_digit_that_never_found_a_connection_expires(set_up: SetUp) -> None:
+    stage = set_up(step=0.01)
+    stage.enqueue("t1")
+    stage.api.cues = [UNSENT]
+    stage.serve()
+    stage.desk.deadline_over("t1")
+    stage.serve()
+    assert stage.settled() == [("t1", "expired")]
+    assert stage.outcomes("t1") == ["not_sent"]
 
 
 def test_a_back_off_does_not_outlast_the_deadline(stage: Stage) -> None:

@@ -49,6 +49,34 @@ def test_a_refusal_is_kept(stage: Stage, when: str) -> None:
     assert stage.settled() == [("t1", "failed"), ("t2", "cancelled")]
 
 
+@pytest.mark.parametrize(("answer", "state"), [(OK, "sent"), (USED, "presumed"), (GONE, "unknown")])
+def test_what_a_run_knows_of_its_digit_outlives_a_restart_of_the_server(
+    stage: Stage, answer: Answer | ApiError, state: str
+) -> None:
+    """Sent again, a refused digit's burnt nonce would pass for a digit that was heard."""
+    stage.enqueue("t1")
+
+    def restart() -> Answer | ApiError:
+        stage.desk.restarted()
+        stage.queue.faults = [("settle", "before")]
+        return answer
+
+    stage.api.cues = [restart]
+    stage.serve()
+    assert len(stage.api.heard) == 1
+    assert stage.settled() == [("t1", state)]
+
+
+@pytest.mark.parametrize("script", ["claim", "settle"])
+def test_an_answer_that_came_slowly_has_used_up_the_deadline(stage: Stage, script: str) -> None:
+    """The time that the server names counts from before it was asked."""
+    stage.enqueue("t1", "12", expires_in=0.5)
+    stage.queue.slow = {script: 0.7}
+    stage.serve()
+    assert stage.api.keys == ("" if script == "claim" else "1")
+    assert stage.settled() == [("t1", "expired")]
+
+
 @pytest.mark.parametrize("when", WHEN)
 def test_a_throttled_digit_is_tried_anew_once(stage: Stage, when: str) -> None:
     stage.enqueue("t1")

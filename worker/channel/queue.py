@@ -151,9 +151,18 @@ class ChannelQueue:
         env = self._env(signer, stop=stop)
         return read_step(self._call("settle", env, ch, token, json.dumps(place), json.dumps(told)))
 
-    def release(self, ch: str, token: str, *, due_ms: int, throttled: bool) -> Step:
-        """Let go of a channel with its mark open; see release.lua."""
-        return read_step(self._call("release", ch, token, due_ms, "1" if throttled else "0"))
+    def release(self, ch: str, token: str, *, pause_ms: int, unsent: bool, throttled: bool) -> Step:
+        """Let go of a channel before its marked attempt is settled.
+
+        Args:
+            ch: digest of the channel.
+            token: the run's token.
+            pause_ms: until the next copy may be sent; 0 if a message for the channel is published.
+            unsent: no copy of the attempt can have been written.
+            throttled: a copy was refused as not executed while another may exist.
+        """
+        flags = ("1" if flag else "0" for flag in (unsent, throttled))
+        return read_step(self._call("release", ch, token, pause_ms, *flags))
 
     def beat(self, runs: Iterable[tuple[str, str]]) -> list[str]:
         """Renew the leases of these (channel, token); answers the channels that were lost."""

@@ -12,7 +12,7 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from redis.exceptions import RedisError
 
 from config.settings import Settings
-from worker.ccc import CccClient, Credentials, StaticCredentials
+from worker.ccc import CccClient, StaticCredentials
 from worker.channel.queue import ChannelQueue
 from worker.channel.server import check_server, connect
 from worker.errors import DtmfError
@@ -78,7 +78,7 @@ class Fleet(bootsteps.StartStopStep):
         self._parts = Parts(
             queue=queue,
             client=self._client,
-            credentials=StaticCredentials(_credentials(settings)),
+            credentials=StaticCredentials(settings.static_credentials()),
             vault=Vault(settings.secret_keys),
             defaults=Defaults(settings.CCC_INSTANCE_ID or "", settings.CCC_USER_ID or "", settings.CCC_DEVICE_ID or ""),
             pace=Pace(
@@ -138,11 +138,3 @@ class Fleet(bootsteps.StartStopStep):
 
     terminate = stop
 
-
-def _credentials(settings: Settings) -> Credentials:
-    secret, token = settings.ALIBABA_CLOUD_ACCESS_KEY_SECRET, settings.ALIBABA_CLOUD_SECURITY_TOKEN
-    return Credentials(
-        settings.ALIBABA_CLOUD_ACCESS_KEY_ID or "",
-        secret.get_secret_value() if secret else "",
-        token.get_secret_value() if token else None,
-    )

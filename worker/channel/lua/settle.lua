@@ -38,7 +38,7 @@ local function end_and_break(state)
 end
 
 local task = task_key(mark.task)
-redis.call('HDEL', key, 'task', 'digit', 'attempt', 'signed_at', 'marked_at', 'kid', 'ak', 'throttled')
+drop_mark(ch)
 redis.call('HSET', key, 'lease_until', env.now + env.lease)
 if verdict.answer then redis.call('HSET', task, 'answer', verdict.answer) end
 

@@ -37,3 +37,7 @@ end
 local function drop_token(ch)
   redis.call('HDEL', channel_key(ch), 'token', 'lease_until', 'boot')
 end
+
+local function drop_mark(ch)
+  redis.call('HDEL', channel_key(ch), 'task', 'digit', 'attempt', 'signed_at', 'marked_at', 'kid', 'ak', 'throttled')
+end
