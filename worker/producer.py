@@ -130,6 +130,7 @@ class Door:
             deadline_ms=task.deadline_ms,
             go_on=task.on_failure == "continue",
             payload=self.vault.encrypt(task.to_payload(), task_id),
+            instance_id=task.instance_id,
         )
         answer, repeated = self._insist(new)
         match answer:

@@ -82,6 +82,8 @@ class Record(BaseModel):
     """The API's Code with which it failed; of a task behind a broken line, the code that broke the line."""
     broken_by: str | None = None
     """Id of the task that broke the line, where this one was cancelled for it."""
+    instance_id: str | None = None
+    """Instance that the task named; absent if it left that to the worker's settings."""
     worker: str | None = None
     """Name of the worker that ended it; absent if a producer did."""
 

@@ -272,6 +272,10 @@ class _Serve:
             # The API may count nonces for each AccessKey: under another one a copy could press the key twice.
             return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
         attempt.resend = payload.on_unknown == "resend"
+        return self._send_copies(step, attempt, press, nonce, deadline)
+
+    def _send_copies(self, step: Send, attempt: Attempt, press: KeyPress, nonce: str, deadline: float) -> Step:
+        """Send copies of the attempt until an answer settles it, or the channel is let go."""
         while True:
             if clock() >= deadline:
                 return self._settle(step, attempt.out_of_time())

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.channel.desk import CH, Desk
+from worker.channel.queue import NewTask
 from worker.channel.steps import Verdict
 from worker.record import Record
 
@@ -172,3 +173,10 @@ def test_status_follows_a_task_from_the_queue_to_its_record(desk: Desk) -> None:
     word, record, answer = desk.queue.status("t2")
     assert (word, answer) == ("RECORDED", "encrypted-2")
     assert Record.model_validate_json(record) == desk.record("t2")
+
+
+@pytest.mark.parametrize("instance", [None, "ccc-test"])
+def test_a_record_names_the_instance_that_the_task_named(desk: Desk, instance: str | None) -> None:
+    desk.queue.enqueue(NewTask("t1", CH, 1, 0, 60_000, 0, go_on=False, payload="encrypted", instance_id=instance))
+    desk.queue.cancel("t1")
+    assert desk.record("t1").instance_id == instance

@@ -124,9 +124,7 @@ class Channels(RuleBasedStateMachine):
         worker = self.workers[which]
         if worker.step and worker.attempt and worker.ch and not worker.fate:
             attempt = worker.attempt
-            step = self.desk.release(
-                worker.token, ch=worker.ch, unsent=not attempt.doubt, throttled=attempt.throttled
-            )
+            step = self.desk.release(worker.token, ch=worker.ch, unsent=not attempt.doubt, throttled=attempt.throttled)
             worker.learn(step)
 
     @rule(which=WORKERS)

@@ -88,9 +88,10 @@ class Ground:
     """A server of its own, the simulator, and whatever workers are started on it."""
 
     def __init__(self, folder: Path, simulator: Simulator, **settings: object) -> None:
+        """settings: of its workers, and fsync: the server's appendfsync."""
         self.folder = folder
         self.simulator = simulator
-        self.redis = LocalRedis(folder / "redis", fsync="no")
+        self.redis = LocalRedis(folder / "redis", fsync=str(settings.pop("fsync", "no")))
         self._settings = settings
         self._open = ExitStack()
         self._workers: dict[str, Child] = {}

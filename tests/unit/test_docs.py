@@ -52,7 +52,14 @@ def run_example(redis_server: LocalRedis, monkeypatch: pytest.MonkeyPatch) -> It
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_the_readme_lists_every_setting(name: str) -> None:
-    assert f"`{name}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+    """With its default as it is, and what it means in the same words."""
+    field = Settings.model_fields[name]
+    default = "required" if field.is_required() else field.default
+    if default is None or isinstance(default, bool):
+        default = {None: "", False: "off", True: "on"}[default]
+    (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert row.partition(" | ")[0].strip(" |") == str(default)
+    assert row.partition("| ")[2] == field.description
 
 
 @pytest.mark.parametrize("name", [*Record.model_fields, *Digit.model_fields])

@@ -68,6 +68,7 @@ class NewTask:
         deadline_ms: its deadline, in ms since 1970, or 0; the earlier of the two counts.
         go_on: not cancelled when a task ahead of it fails.
         payload: what the run needs, encrypted.
+        instance_id: the instance that it names, for its record; None if it leaves that to the worker's settings.
     """
 
     id: str
@@ -78,6 +79,7 @@ class NewTask:
     deadline_ms: int
     go_on: bool
     payload: str
+    instance_id: str | None = None
 
 
 class ChannelQueue:
@@ -116,6 +118,8 @@ class ChannelQueue:
             "go_on": "1" if task.go_on else "0",
             "payload": task.payload,
         }
+        if task.instance_id:
+            fields["instance_id"] = task.instance_id
         return self._call("enqueue", self._enqueue_env, task.ch, task.id, json.dumps(fields))
 
     def claim(self, ch: str, token: str, signer: Signer, *, stop: bool = False) -> Step:

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -121,6 +121,7 @@ class _Play:
         self._script = presses(self._cast)
         self._accepted: list[Enqueued] = []
         self._records: dict[str, Record] = {}
+        self._open: deque[str] = deque()
         self._refused = 0
         self._killed_at = 0.0
         self._shown = 0.0
@@ -130,14 +131,17 @@ class _Play:
         began = time.monotonic()
         for press in self._script:
             while time.monotonic() < began + press.at:
-                time.sleep(0.002)
+                self._look_at_one()
+                self._show()
+                time.sleep(0.001)
             if not self._killed_at and press.at > KILL_AT_S:
                 self._kill_one()
             self._enqueue(press)
             self._show()
         end = time.monotonic() + PATIENCE_S
         while len(self._records) < len(self._accepted) and time.monotonic() < end:
-            self._look()
+            for _ in range(len(self._open)):
+                self._look_at_one()
             self._show()
             time.sleep(0.1)
         time.sleep(_SETTLE_S)
@@ -165,14 +169,18 @@ class _Play:
         keys = "".join(key for key in press.dtmf if key not in PAUSES_MS)
         # Counted from after the call: the true deadline, from the server's clock, is earlier.
         deadline = time.time() + float(press.options.get("expires_in", 30))
+        self._open.append(result.id)
         self._accepted.append(Enqueued(result.id, line.channel_id, keys, at, deadline))
 
-    def _look(self) -> None:
-        for task in self._accepted:
-            if task.id not in self._records:
-                status = self._send_dtmf.status(task.id)
-                if status and status.record:
-                    self._records[task.id] = status.record
+    def _look_at_one(self) -> None:
+        """While there is time between two tasks: whether the one that was enqueued longest ago has ended."""
+        if self._open:
+            task_id = self._open.popleft()
+            status = self._send_dtmf.status(task_id)
+            if status and status.record:
+                self._records[task_id] = status.record
+            else:
+                self._open.append(task_id)
 
     def _show(self) -> None:
         if time.monotonic() > self._shown + 0.2:

@@ -137,4 +137,3 @@ class Fleet(bootsteps.StartStopStep):
             )
 
     terminate = stop
-

@@ -8,7 +8,7 @@ ARGV 1  env: record_ttl (ms), break_ms, channel_limit, system_limit (waiting tas
      2  channel digest
      3  task id
      4  task: n (digits), deadline (absolute ms, or 0), expires_in (ms), lead (ms of pause before the first
-        digit), go_on ('1' or '0'), payload (encrypted)
+        digit), go_on ('1' or '0'), payload (encrypted), instance_id (absent: the worker's own)
 Answer  {QUEUED}            appended; a run or the sweeper serves the channel
         {PUBLISH}           appended; the channel was idle, the caller publishes a message for it
         {KNOWN, state}      the id is known: queued, sending or the state of its record; nothing changed
@@ -43,6 +43,7 @@ end
 
 redis.call('HSET', task_key(id), 'ch', ch, 'n', task.n, 'at', 1, 'deadline', deadline, 'lead', task.lead,
   'go_on', task.go_on, 'payload', task.payload, 'boot', env.boot, 'enqueued_at', env.now)
+if task.instance_id then redis.call('HSET', task_key(id), 'instance_id', task.instance_id) end
 redis.call('RPUSH', queue_key(ch), id)
 redis.call('INCR', WAITING)
 redis.call('PERSIST', channel_key(ch))

@@ -46,7 +46,7 @@ local function end_task(env, ch, id, state, why)
     v = 1, id = id, ch = ch, state = state, digits = digits, worker = env.worker,
     code = why.code, error = why.error, broken_by = why.broken_by,
     enqueued_at = tonumber(task.enqueued_at), started_at = tonumber(task.started_at),
-    ended_at = env.now, deadline = tonumber(task.deadline),
+    ended_at = env.now, deadline = tonumber(task.deadline), instance_id = task.instance_id,
   })
   take_off_queue(ch, id)
   redis.call('DEL', key)
