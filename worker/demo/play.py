@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from worker.demo.scene import CLOSING_INSTANCE, INSTANCE, KINDS, Line, Press, lines, presses, rules
+from worker.demo.scene import CLOSING_INSTANCE, INSTANCE, KILL_AT_S, KINDS, Line, Press, lines, presses, rules
 from worker.demo.verdict import Enqueued, Verdict, judge
 from worker.dial import PAUSES_MS
 from worker.errors import ChannelBroken, DtmfError
@@ -26,7 +26,6 @@ from worker.record import Record
 from worker.simulator.control import SimulatorControl
 from worker.vault import Vault, decode_secret_key
 
-KILL_AT_S = 8.0
 PATIENCE_S = 40.0
 WORKERS = ("one", "two")
 # The last word of the killed worker's requests may still be on its way to the simulator's log.

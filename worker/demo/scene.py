@@ -10,6 +10,7 @@ CLOSING_INSTANCE = "ccc-closing"
 HEALTHY = 90
 BURSTS = 4
 BURST_EVERY_S = 3.5
+KILL_AT_S = 8.0
 SEED = 20200701
 
 
@@ -78,17 +79,21 @@ def presses(cast: list[Line]) -> list[Press]:
         for burst in range(BURSTS):
             at = start + burst * BURST_EVERY_S
             found += [Press(at, line, dtmf, line.options) for dtmf in _burst(dice)]
+        if line.kind == "healthy":
+            # So that the worker that is killed is at work on many channels.
+            found.append(Press(KILL_AT_S, line, _number(dice, 11) + "#"))
     return sorted(found, key=lambda press: press.at)
 
 
 def _burst(dice: Random) -> Iterator[str]:
-    def number(length: int) -> str:
-        return "".join(dice.choice("0123456789") for _ in range(length))
-
     yield dice.choice("123456789*")
-    yield number(4) + "#"
+    yield _number(dice, 4) + "#"
     if dice.random() < 0.3:
-        yield f"{dice.choice('123')}w{number(2)}#"
+        yield f"{dice.choice('123')}w{_number(dice, 2)}#"
+
+
+def _number(dice: Random, length: int) -> str:
+    return "".join(dice.choice("0123456789") for _ in range(length))
 
 
 def rules(cast: list[Line]) -> list[dict[str, Any]]:
