@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from worker.attempt import Attempt, Fate
-from worker.ccc import Answer, ApiError, CccClient, CredentialsProvider, KeyPress, TooLate
+from worker.ccc import Answer, ApiError, CccClient, CredentialsProvider, KeyPress, Refused, TooLate
 from worker.channel.queue import ChannelQueue, Signer
 from worker.channel.server import OUTAGE
 from worker.channel.steps import Left, Send, Step, Verdict, Wait
@@ -306,7 +306,19 @@ class _Serve:
         except ApiError as error:
             result = error
         attempt.copies += 1
+        if isinstance(result, Refused):
+            self._refuse(result, step, doubt=attempt.doubt)
         return attempt.judge(result)
+
+    def _refuse(self, error: Refused, step: Send, *, doubt: bool) -> None:
+        """Pause the fleet's requests, and raise the one alarm, if the account or the clock is wrong."""
+        if doubt and "timestamp" in (error.code or "").lower():
+            return  # a copy that is too old is refused for its age
+        try:
+            if self._queue.refuse(error.code or "unreadable", probe=step.probe):
+                log.critical("the API refuses every request; they pause until it accepts one: %s", error)
+        except OUTAGE:
+            log.warning("the API refuses every request, and Redis cannot be told: %s", error)
 
     def _open(self, step: Send) -> Payload:
         """The head task's payload; decrypted once for all its digits."""

@@ -21,7 +21,12 @@ _SCRIPTS = (
     "resume",
     "sweep",
     "status",
+    "refuse",
+    "refusal",
 )
+
+# An account that is refused now and then raises an alarm so often at the most.
+_QUIET_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Limits:
         channel_limit: most tasks that wait on one channel.
         system_limit: most tasks that wait in all.
         rate_per_second: most digits of the whole fleet a second; 0 for no limit.
+        probe: longest time between two requests that try whether the API still refuses the account.
         step_wait: the longest wait that a run sits out; for a longer one it lets its channel go.
     """
 
@@ -44,6 +50,7 @@ class Limits:
     channel_limit: int = 1000
     system_limit: int = 100_000
     rate_per_second: float = 0
+    probe: int = 4000
     step_wait: int = 1000
 
 
@@ -187,6 +194,23 @@ class ChannelQueue:
     def sweep(self, most: int) -> list[str]:
         """The channels, so many at the most, that wait and that nobody serves."""
         return self._call("sweep", json.dumps(self._end), most)
+
+    def refuse(self, code: str, *, probe: bool) -> bool:
+        """Pause the fleet's requests: the API refuses the account or the clock.
+
+        Args:
+            code: the API's Code.
+            probe: the refused digit was sent to try.
+
+        Returns:
+            Whether the caller raises the alarm; else somebody did.
+        """
+        return self._call("refuse", self._limits.probe, code, "1" if probe else "0", _QUIET_MS) == ["ALARM"]
+
+    def refusal(self) -> tuple[str, int] | None:
+        """The API's Code and the ms since requests pause because of it; None if they do not."""
+        answer = self._call("refusal")
+        return (answer[0], answer[1]) if answer else None
 
     def status(self, task_id: str) -> list[Any]:
         """How a task stands; status.lua lists the answers."""

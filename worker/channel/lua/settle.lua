@@ -37,6 +37,10 @@ local function end_and_break(state)
   break_line(env, ch, mark.task, verdict.code or verdict.error, verdict.gone)
 end
 
+local known = { ok = true, presumed = true, failed = true }
+-- A probe that was taken, or refused for a reason of its own, shows that account and clock are right again.
+if channel.probe and known[verdict.is] then redis.call('HDEL', REFUSAL, 'since', 'delay', 'probe_at') end
+
 local task = task_key(mark.task)
 drop_mark(ch)
 redis.call('HSET', key, 'lease_until', env.now + env.lease)

@@ -3,13 +3,15 @@
 -- two digits of the whole fleet, 0 for none), kid and ak (the keys with which this run would sign), stop.
 -- Answers {EMPTY}, {HANDED}, {PAUSED}, {LATER, ms}, {WAIT, ms} or {SEND, ...} (see send_answer).
 
--- {SEND, id, digit, attempt, signed_at (s), kid, ak, doubt, throttled, ms to the deadline, payload}
+-- {SEND, id, digit, attempt, signed_at (s), kid, ak, doubt, throttled, probe, ms to the deadline, payload}
 local function send_answer(ch, env, id, doubt)
-  local mark = redis.call('HMGET', channel_key(ch), 'digit', 'attempt', 'signed_at', 'kid', 'ak', 'throttled')
+  local mark = redis.call('HMGET', channel_key(ch), 'digit', 'attempt', 'signed_at', 'kid', 'ak', 'throttled',
+    'probe')
   local task = redis.call('HMGET', task_key(id), 'deadline', 'payload', 'boot')
   return {
     'SEND', id, tonumber(mark[1]), tonumber(mark[2]), tonumber(mark[3]), mark[4], mark[5],
-    (doubt or task[3] ~= env.boot) and 1 or 0, mark[6] and 1 or 0, tonumber(task[1]) - env.now, task[2],
+    (doubt or task[3] ~= env.boot) and 1 or 0, mark[6] and 1 or 0, mark[7] and 1 or 0, tonumber(task[1]) - env.now,
+    task[2],
   }
 end
 
@@ -40,7 +42,7 @@ local function sendable_head(env, ch)
       local pressed = end_task(env, ch, id, 'cancelled', { error = 'TaskCancelled' })
       if pressed > 0 then break_line(env, ch, id, 'TaskCancelled', false) end
     elseif tonumber(task[2]) <= env.now then
-      end_task(env, ch, id, 'expired', { error = 'TaskExpired' })
+      end_task(env, ch, id, 'expired', { error = 'TaskExpired', code = refusal_code() })
       break_line(env, ch, id, 'TaskExpired', false)
     else
       return id, tonumber(task[2]), tonumber(task[3]), tonumber(task[4])
@@ -62,6 +64,14 @@ local function rate_wait(ch, env, deadline)
     redis.call('HSET', channel_key(ch), 'slot', slot)
   end
   return math.ceil(slot - env.now)
+end
+
+-- While the API refuses the account or the clock, requests pause, but for a probe now and then. Channels come back
+-- spread out, some 500 a second, so that an outage with thousands of them does not keep the server busy.
+local function refusal_wait(ch, env, probe_at)
+  if not probe_at or probe_at <= env.now then return 0 end
+  local place = tonumber(string.sub(ch, 1, 4), 16) or 0
+  return math.ceil(probe_at - env.now + 2 * redis.call('ZCARD', DUE) * place / 65536)
 end
 
 local function next_step(env, ch)
@@ -86,6 +96,8 @@ local function next_step(env, ch)
     redis.call('HSET', task_key(id), 'started_at', env.now, 'lead_until', lead_until)
   end
   local wait = math.max(lead_until, tonumber(channel.not_before) or 0, tonumber(channel.hold_until) or 0) - env.now
+  local probe_at = tonumber(redis.call('HGET', REFUSAL, 'probe_at'))
+  if wait <= 0 then wait = refusal_wait(ch, env, probe_at) end
   if wait <= 0 then wait = rate_wait(ch, env, deadline) end
   if wait > env.step_wait then
     leave(ch, env, math.min(env.now + wait, deadline))
@@ -97,5 +109,9 @@ local function next_step(env, ch)
   redis.call('HSET', key, 'task', id, 'digit', place[1], 'attempt', place[2] or 1,
     'signed_at', math.floor(env.now / 1000), 'marked_at', env.now, 'kid', env.kid, 'ak', env.ak)
   redis.call('HDEL', key, 'slot')
+  if probe_at then
+    redis.call('HSET', key, 'probe', 1)
+    redis.call('HSET', REFUSAL, 'probe_at', env.now + tonumber(redis.call('HGET', REFUSAL, 'delay')))
+  end
   return send_answer(ch, env, id, false)
 end
