@@ -36,6 +36,12 @@ class Fate:
     error: ApiError | None = None
 
     @property
+    def throttled_ms(self) -> int | None:
+        """If the account's quota is used up: the pause that the API asked for, 0 if for none. Else None."""
+        is_throttled = isinstance(self.error, NotExecuted) and (self.error.code or "").startswith("Throttling")
+        return (self.error.retry_after_ms or 0) if self.error and is_throttled else None
+
+    @property
     def gone(self) -> bool:
         """Whether the call is over, so that nothing behind it can be sent either."""
         return isinstance(self.error, Gone)

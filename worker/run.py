@@ -183,6 +183,7 @@ class _Serve:
             "request_id": answer.request_id if answer else (error.request_id if error else None),
             "error": None if answer else _error_name(fate),
             "gone": fate.gone,
+            "throttled": fate.throttled_ms,
             "answer": self._parts.vault.encrypt(json.dumps(answer.contexts()), step.mark.task) if answer else None,
         }
 

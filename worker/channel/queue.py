@@ -104,8 +104,7 @@ class ChannelQueue:
         self._end = {"record_ttl": limits.record_ttl, "break_ms": limits.break_}
         if worker:
             self._end["worker"] = worker  # type: ignore[assignment]
-        rate_ms = 1000 / limits.rate_per_second if limits.rate_per_second else 0
-        self._step = {**self._end, "lease": limits.lease, "step_wait": limits.step_wait, "rate_ms": rate_ms}
+        self._step = {**self._end, "lease": limits.lease, "step_wait": limits.step_wait, "rate": limits.rate_per_second}
         door = {"channel_limit": limits.channel_limit, "system_limit": limits.system_limit}
         self._enqueue_env = json.dumps({**self._end, **door})
 
@@ -155,7 +154,7 @@ class ChannelQueue:
             signer: with what the run would sign the next attempt.
             stop: hand the channel over now.
             pause_ms: see settle.lua.
-            facts: code, error, http_status, request_id, answer, gone; None where not known.
+            facts: code, error, http_status, request_id, answer, gone, throttled; None where not known.
         """
         told = {"is": verdict, "pause": pause_ms, **{k: v for k, v in facts.items() if v is not None}}
         place = {"task": mark.task, "digit": mark.digit, "attempt": mark.attempt}

@@ -3,7 +3,6 @@
 local DUE = 'dtmf:due'
 local RECORDS = 'dtmf:records'
 local WAITING = 'dtmf:waiting'
-local RATE = 'dtmf:rate'
 local REFUSAL = 'dtmf:refusal'
 
 local function channel_key(ch) return 'dtmf:ch:' .. ch end

@@ -1,7 +1,10 @@
--- next_step: what the run that holds the channel does now. Needs keys.lua and end.lua.
--- env: as for end.lua, and lease, step_wait (the longest wait that a run sits out), rate_ms (least time between
--- two digits of the whole fleet, 0 for none), kid and ak (the keys with which this run would sign), stop.
+-- next_step: what the run that holds the channel does now. Needs keys.lua, pace.lua and end.lua.
+-- env: as for end.lua, and lease, step_wait (the longest wait that a run sits out), rate (see pace.lua), kid and ak
+-- (the keys with which this run would sign), stop.
 -- Answers {EMPTY}, {HANDED}, {PAUSED}, {LATER, ms}, {WAIT, ms} or {SEND, ...} (see send_answer).
+
+-- A channel whose turn in the line comes later is fetched a little early, and its run waits for the moment itself.
+local EARLY_MS = 200
 
 -- {SEND, id, digit, attempt, signed_at (s), kid, ak, doubt, throttled, probe, ms to the deadline, payload}
 local function send_answer(ch, env, id, doubt)
@@ -50,22 +53,6 @@ local function sendable_head(env, ch)
   end
 end
 
--- The fleet's rate limit is a line of moments, one digit each. A channel takes its moment once and waits for it,
--- so that no channel is starved by others that ask more often.
-local function rate_wait(ch, env, deadline)
-  if env.rate_ms <= 0 then return 0 end
-  local slot = tonumber(redis.call('HGET', channel_key(ch), 'slot'))
-  -- One that nobody came for long ago (a pause, a cancelled task) would be one of many that go off at once.
-  if slot and slot < env.now - 10000 then slot = nil end
-  if not slot then
-    slot = math.max(tonumber(redis.call('GET', RATE)) or 0, env.now)
-    if slot >= deadline then return deadline - env.now end
-    redis.call('SET', RATE, string.format('%.3f', slot + env.rate_ms), 'PX', math.ceil(slot - env.now + 60000))
-    redis.call('HSET', channel_key(ch), 'slot', slot)
-  end
-  return math.ceil(slot - env.now)
-end
-
 -- While the API refuses the account or the clock, requests pause, but for a probe now and then. Channels come back
 -- spread out, some 500 a second, so that an outage with thousands of them does not keep the server busy.
 local function refusal_wait(ch, env, probe_at)
@@ -98,9 +85,10 @@ local function next_step(env, ch)
   local wait = math.max(lead_until, tonumber(channel.not_before) or 0, tonumber(channel.hold_until) or 0) - env.now
   local probe_at = tonumber(redis.call('HGET', REFUSAL, 'probe_at'))
   if wait <= 0 then wait = refusal_wait(ch, env, probe_at) end
-  if wait <= 0 then wait = rate_wait(ch, env, deadline) end
+  local early = 0
+  if wait <= 0 then wait, early = pace_wait(ch, env, deadline), EARLY_MS end
   if wait > env.step_wait then
-    leave(ch, env, math.min(env.now + wait, deadline))
+    leave(ch, env, math.min(env.now + wait - early, deadline))
     return { 'LATER', wait }
   elseif wait > 0 then
     return { 'WAIT', wait }
