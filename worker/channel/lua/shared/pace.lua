@@ -3,7 +3,7 @@
 --
 -- Digits stand in one line: each takes a ticket, once, and waits until the line has come to it, so that no channel is
 -- starved by others that ask more often. The line moves at the lower of the set limit and of what the API was found to
--- take: a throttled answer cuts the rate by a tenth, accepted digits let it grow again, fast where nothing is known,
+-- take: a throttled answer cuts the rate, accepted digits let it grow again, fast where nothing is known,
 -- slowly near the rate that was throttled last. Without throttling for 15 s that rate is forgotten.
 --
 -- dtmf:pace: rate in force; done (tickets that the line had come to) at (ms; in the future: it stands still until then);
@@ -12,7 +12,9 @@
 
 local PACE = 'dtmf:pace'
 local FORGET_MS, KEPT_MS, LONGEST_STOP_MS = 15000, 60000, 2000
-local LEAST_FOUND, CUT = 10, 0.9
+local LEAST_FOUND = 10
+-- A quota that is used up refills bit by bit: what was marked soon after a cut may be throttled for what came before.
+local BLIND_MS, BREATH_MS = 200, 60
 
 local function read_pace(env)
   local pace = read_hash(PACE)
@@ -77,16 +79,16 @@ local function pace_throttled(env, marked_at, asked)
     local second = math.floor(env.now / 1000)
     local share = 1 - (env.now % 1000) / 1000
     pace.top = math.max(LEAST_FOUND, accepted_in(second) + accepted_in(second - 1) * share)
-    pace.found, pace.cut_at = pace.top * CUT, env.now
-  elseif marked_at >= pace.cut_at then
-    -- Those that were marked before the last cut say nothing of the present rate.
+    pace.found, pace.cut_at = pace.top * 0.9, env.now
+  elseif marked_at >= pace.cut_at + BLIND_MS then
     pace.top = pace.found
-    pace.found, pace.cut_at = math.max(1, pace.found * CUT), env.now
+    pace.found = math.max(1, pace.found * (env.now - pace.cut_at > 1000 and 0.94 or 0.85))
+    pace.cut_at = env.now
   end
   pace.grown_at, pace.throttled_at = env.now, env.now
   set_rate(pace, env)
   -- The whole account is throttled, so the whole line stands still.
-  pace.at = math.max(pace.at, env.now + math.min(asked, LONGEST_STOP_MS))
+  pace.at = math.max(pace.at, env.now + math.min(math.max(asked, BREATH_MS), LONGEST_STOP_MS))
   write_pace(pace)
 end
 
