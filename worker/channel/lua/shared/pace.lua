@@ -4,7 +4,7 @@
 -- Digits stand in one line: each takes a ticket, once, and waits until the line has come to it, so that no channel is
 -- starved by others that ask more often. The line moves at the lower of the set limit and of what the API was found to
 -- take: a throttled answer cuts the rate, accepted digits let it grow again, fast where nothing is known,
--- slowly near the rate that was throttled last. Without throttling for 15 s that rate is forgotten.
+-- slowly for a while near the rate that was throttled last. Without throttling for 15 s that rate is forgotten.
 --
 -- dtmf:pace: rate in force; done (tickets that the line had come to) at (ms; in the future: it stands still until then);
 -- next ticket; epoch (tickets of another count for nothing); found (the rate that the API takes), top (the rate that
@@ -15,6 +15,8 @@ local FORGET_MS, KEPT_MS, LONGEST_STOP_MS = 15000, 60000, 2000
 local LEAST_FOUND = 10
 -- A quota that is used up refills bit by bit: what was marked soon after a cut may be throttled for what came before.
 local BLIND_MS, BREATH_MS = 200, 60
+-- So long without a cut near the rate that was throttled, and the quota is another now.
+local SURE_MS = 5000
 
 local function read_pace(env)
   local pace = read_hash(PACE)
@@ -62,7 +64,7 @@ local function pace_accepted(env)
   if not grown_at or grown_at + 50 > env.now then return end
   local pace = read_pace(env)
   if pace.found then
-    local near = pace.found > 0.95 * pace.top and pace.found < 1.1 * pace.top
+    local near = pace.found > 0.95 * pace.top and pace.found < 1.1 * pace.top and pace.cut_at + SURE_MS > env.now
     pace.found = pace.found * (1 + (near and 0.02 or 0.5) * math.min(env.now - grown_at, 1000) / 1000)
     pace.grown_at = env.now
   else
