@@ -76,6 +76,7 @@ class NewTask:
         go_on: not cancelled when a task ahead of it fails.
         payload: what the run needs, encrypted.
         instance_id: the instance that it names, for its record; None if it leaves that to the worker's settings.
+        start_at_ms: before this moment, in ms since 1970, none of its digits is sent; 0 for none.
     """
 
     id: str
@@ -87,6 +88,24 @@ class NewTask:
     go_on: bool
     payload: str
     instance_id: str | None = None
+    start_at_ms: int = 0
+
+
+def _fields(task: NewTask) -> dict[str, Any]:
+    """A task as the scripts take it."""
+    fields: dict[str, Any] = {
+        "id": task.id,
+        "n": task.n,
+        "lead": task.lead_ms,
+        "expires_in": task.expires_in_ms,
+        "deadline": task.deadline_ms,
+        "start_at": task.start_at_ms,
+        "go_on": "1" if task.go_on else "0",
+        "payload": task.payload,
+    }
+    if task.instance_id:
+        fields["instance_id"] = task.instance_id
+    return fields
 
 
 class ChannelQueue:
@@ -106,7 +125,7 @@ class ChannelQueue:
             self._end["worker"] = worker  # type: ignore[assignment]
         self._step = {**self._end, "lease": limits.lease, "step_wait": limits.step_wait, "rate": limits.rate_per_second}
         door = {"channel_limit": limits.channel_limit, "system_limit": limits.system_limit}
-        self._enqueue_env = json.dumps({**self._end, **door})
+        self._door = {"break_ms": limits.break_, **door}
 
     def _call(self, name: str, *args: Any) -> list[Any]:
         return cast(list[Any], self._run[name](args=args))
@@ -114,19 +133,10 @@ class ChannelQueue:
     def _env(self, signer: Signer, *, stop: bool) -> str:
         return json.dumps({**self._step, "kid": signer.kid, "ak": signer.ak, "stop": stop})
 
-    def enqueue(self, task: NewTask) -> list[Any]:
-        """Append a task; enqueue.lua lists the answers. The same id a second time changes nothing."""
-        fields = {
-            "n": task.n,
-            "lead": task.lead_ms,
-            "expires_in": task.expires_in_ms,
-            "deadline": task.deadline_ms,
-            "go_on": "1" if task.go_on else "0",
-            "payload": task.payload,
-        }
-        if task.instance_id:
-            fields["instance_id"] = task.instance_id
-        return self._call("enqueue", self._enqueue_env, task.ch, task.id, json.dumps(fields))
+    def enqueue(self, *tasks: NewTask) -> list[Any]:
+        """Append tasks of one channel, all or none; enqueue.lua lists the answers. A known id changes nothing."""
+        fields = json.dumps([_fields(task) for task in tasks])
+        return self._call("enqueue", json.dumps(self._door), tasks[0].ch, fields)
 
     def claim(self, ch: str, token: str, signer: Signer, *, stop: bool = False) -> Step:
         """Take a channel for the run with this token, or go on with it."""

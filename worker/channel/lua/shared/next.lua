@@ -40,7 +40,7 @@ local function sendable_head(env, ch)
   while true do
     local id = redis.call('LINDEX', queue_key(ch), 0)
     if not id then return nil end
-    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'lead_until', 'lead')
+    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'lead_until', 'lead', 'start_at')
     if task[1] then
       local pressed = end_task(env, ch, id, 'cancelled', { error = 'TaskCancelled' })
       if pressed > 0 then break_line(env, ch, id, 'TaskCancelled', false) end
@@ -48,7 +48,7 @@ local function sendable_head(env, ch)
       end_task(env, ch, id, 'expired', { error = 'TaskExpired', code = refusal_code() })
       break_line(env, ch, id, 'TaskExpired', false)
     else
-      return id, tonumber(task[2]), tonumber(task[3]), tonumber(task[4])
+      return id, tonumber(task[2]), tonumber(task[3]), tonumber(task[4]), tonumber(task[5])
     end
   end
 end
@@ -63,7 +63,7 @@ end
 
 local function next_step(env, ch)
   local key = channel_key(ch)
-  local id, deadline, lead_until, lead = sendable_head(env, ch)
+  local id, deadline, lead_until, lead, start_at = sendable_head(env, ch)
   if not id then
     leave_idle(ch, env)
     return { 'EMPTY' }
@@ -79,7 +79,7 @@ local function next_step(env, ch)
   end
   -- The pause in front of a task is its own: it goes with the task if that is cancelled.
   if not lead_until then
-    lead_until = env.now + lead
+    lead_until = math.max(env.now, start_at or 0) + lead
     redis.call('HSET', task_key(id), 'started_at', env.now, 'lead_until', lead_until)
   end
   local wait = math.max(lead_until, tonumber(channel.not_before) or 0, tonumber(channel.hold_until) or 0) - env.now
