@@ -110,7 +110,7 @@ class Old:
     """aliyun-python-sdk-ccc, which signs by V1 alone."""
 
     signature: str = "1.0"
-    client_options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
     def ask(self, access: Access, **changed: str | None) -> bytes:
         """The SDK's own answer, or its own exception."""
@@ -129,7 +129,7 @@ class Old:
             port=urlsplit(access.url).port,
             verify=access.bundle,
             **credentials,
-            **self.client_options,
+            **self.options,
         )
         yield client
         client.session.close()
