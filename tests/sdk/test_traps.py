@@ -66,6 +66,26 @@ def test_a_retry_presses_the_key_twice(simulator: SimulatorControl, access: Acce
     assert first["nonce"] != second["nonce"]
 
 
+@pytest.mark.parametrize(
+    ("sdk", "nonce"),
+    [
+        (CURRENT_V3, {"headers": {"x-acs-signature-nonce": "once"}}),
+        (CURRENT_V1, {"queries": {"SignatureNonce": "once"}}),
+    ],
+    ids=["v3", "v1"],
+)
+def test_under_a_nonce_of_the_callers_it_does_not(
+    simulator: SimulatorControl, access: Access, sdk: Current, nonce: dict[str, Any]
+) -> None:
+    play(simulator, **LOST_ANSWER, match={"times": 1})
+    mine = replace(sdk, runtime={"extends_parameters": ExtendsParameters(**nonce)})
+    with pytest.raises(UnretryableException):
+        mine.press(access)
+    with pytest.raises(SeenError, match="SignatureNonceUsed"):
+        mine.press(access)
+    assert len(simulator.heard()) == 1
+
+
 @each_current
 def test_other_ways_to_ask_for_a_retry_are_ignored(simulator: SimulatorControl, access: Access, sdk: Current) -> None:
     play(simulator, **LOST_ANSWER)
@@ -152,7 +172,7 @@ def test_the_current_one_follows_redirects(simulator: SimulatorControl, access: 
     assert (answer.status_code, answer.body.code) == (200, None)
     with pytest.raises(ServerException) as seen:
         OLD.ask(access)
-    assert seen.value.get_http_status() == 302
+    assert (seen.value.get_error_code(), seen.value.get_http_status()) == ("SDK.UnknownServerError", 302)
     assert simulator.heard() == []
 
 
@@ -164,6 +184,9 @@ def test_a_proxy_is_used_whatever_no_proxy_says(
         monkeypatch.setenv(name, "*,127.0.0.1,localhost,elsewhere.example")
     vendor.press(replace(access, url="http://elsewhere.example:80"))
     assert len(simulator.heard()) == 1
+    monkeypatch.setenv("HTTPS_PROXY", simulator.url)
+    with pytest.raises(Exception, match="Tunnel connection failed"):
+        vendor.press(replace(access, url="https://elsewhere.example:443"))
 
 
 def test_the_text_of_a_connection_error_holds_number_and_key(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
