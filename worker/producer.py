@@ -35,7 +35,7 @@ from worker.errors import (
 )
 from worker.limits import limits_of
 from worker.record import Record, State
-from worker.task import Task, check_channel_id, check_task, check_task_id
+from worker.task import Task, check_channel_id, check_task_id, task_from
 from worker.vault import Vault, channel_digest
 from worker.wake import publish_wake
 
@@ -131,6 +131,7 @@ class Door:
             go_on=task.on_failure == "continue",
             payload=self.vault.encrypt(task.to_payload(), task_id),
             instance_id=task.instance_id,
+            start_at_ms=task.start_at_ms,
         )
         answer, repeated = self._insist(new)
         match answer:
@@ -228,7 +229,7 @@ class SendDtmf(_CeleryTask):
             raise UnsupportedOption(f"dtmf.send takes no option {option}; {instead}")
         if not isinstance(kwargs or {}, Mapping):
             raise InvalidTask("the arguments of dtmf.send are a mapping of names to values")
-        task = _check(self.door.settings, dict(kwargs or {}), expires)
+        task = task_from(dict(kwargs or {}), self.door.settings, expires=expires)
         task_id = check_task_id(task_id) if task_id is not None else str(uuid.uuid4())
         ch = self.door.enqueue(task_id, task)
         if ch:
@@ -288,44 +289,6 @@ class SendDtmf(_CeleryTask):
         ch = channel_digest(check_channel_id(channel_id))
         if self.door.ask(lambda queue: queue.resume(ch)):
             publish_wake(self.app, ch)
-
-
-def _check(settings: Settings, kwargs: dict[str, Any], expires: Any) -> Task:
-    given = {
-        "instance_id": settings.CCC_INSTANCE_ID,
-        "user_id": settings.CCC_USER_ID,
-        "device_id": settings.CCC_DEVICE_ID,
-        **{name: value for name, value in kwargs.items() if value is not None},
-    }
-    missing = {"channel_id", "job_id", "dtmf"} - given.keys()
-    if missing:
-        raise InvalidTask(f"dtmf.send needs {' and '.join(sorted(missing))}")
-    unknown = given.keys() - _ARGUMENTS
-    if unknown:
-        # A name is the caller's own text, but a misplaced value could stand there, so only known letters are shown.
-        names = ", ".join(sorted(name if isinstance(name, str) and name.isidentifier() else "?" for name in unknown))
-        raise InvalidTask(f"dtmf.send takes no argument {names}; it takes {', '.join(sorted(_ARGUMENTS))}")
-    return check_task(
-        **given,
-        expires=expires,
-        default_expires_ms=settings.DTMF_DEADLINE_MS,
-        default_gap_ms=settings.DTMF_GAP_MS,
-    )
-
-
-_ARGUMENTS = {
-    "channel_id",
-    "job_id",
-    "dtmf",
-    "instance_id",
-    "user_id",
-    "device_id",
-    "deadline",
-    "expires_in",
-    "gap_ms",
-    "on_failure",
-    "on_unknown",
-}
 
 
 def _name(error: RedisError) -> str:

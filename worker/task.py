@@ -3,10 +3,12 @@
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
+from config.settings import Settings
 from worker.dial import Dial, parse_dial
 from worker.errors import InvalidTask
 
@@ -19,6 +21,19 @@ LONGEST_DEADLINE_MS = 86_400_000
 LONGEST_GAP_MS = 60_000
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 _LONGEST_TEXT = 256
+_ARGUMENTS = {
+    "channel_id",
+    "job_id",
+    "dtmf",
+    "instance_id",
+    "user_id",
+    "device_id",
+    "deadline",
+    "expires_in",
+    "gap_ms",
+    "on_failure",
+    "on_unknown",
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,6 +49,7 @@ class Task:
         device_id: the agent's workbench.
         deadline_ms: its deadline, in ms since 1970, or 0 for none.
         expires_in_ms: time from enqueue to its deadline; the earlier of the two counts.
+        start_at_ms: before this moment, in ms since 1970, no digit is sent; 0 for none.
         gap_ms: least time between two digits.
         on_failure: what becomes of this task when one ahead of it fails.
         on_unknown: whether a digit of unknown fate (an internal error of the API) is pressed again.
@@ -47,6 +63,7 @@ class Task:
     device_id: str | None
     deadline_ms: int
     expires_in_ms: int
+    start_at_ms: int
     gap_ms: int
     on_failure: OnFailure
     on_unknown: OnUnknown
@@ -109,6 +126,41 @@ def check_channel_id(channel_id: object) -> str:
     return _text("channel_id", channel_id)
 
 
+def task_from(arguments: Mapping[str, Any], settings: Settings, *, expires: object = None, eta: object = None) -> Task:
+    """Check a task's arguments as a producer named them; what it left out comes from the settings.
+
+    Args:
+        arguments: by their names, those of check_task without its defaults; None counts as left out.
+        settings: of the producer, or of the worker that takes a foreign producer's message.
+        expires: Celery's option.
+        eta: Celery's option.
+
+    Raises:
+        InvalidTask: naming the argument and what is wrong with it, never its value.
+    """
+    given = {
+        "instance_id": settings.CCC_INSTANCE_ID,
+        "user_id": settings.CCC_USER_ID,
+        "device_id": settings.CCC_DEVICE_ID,
+        **{name: value for name, value in arguments.items() if value is not None},
+    }
+    missing = {"channel_id", "job_id", "dtmf"} - given.keys()
+    if missing:
+        raise InvalidTask(f"dtmf.send needs {' and '.join(sorted(missing))}")
+    unknown = given.keys() - _ARGUMENTS
+    if unknown:
+        # A name is the caller's own text, but a misplaced value could stand there, so only known letters are shown.
+        names = ", ".join(sorted(name if isinstance(name, str) and name.isidentifier() else "?" for name in unknown))
+        raise InvalidTask(f"dtmf.send takes no argument {names}; it takes {', '.join(sorted(_ARGUMENTS))}")
+    return check_task(
+        **given,
+        expires=expires,
+        eta=eta,
+        default_expires_ms=settings.DTMF_DEADLINE_MS,
+        default_gap_ms=settings.DTMF_GAP_MS,
+    )
+
+
 def check_task(
     *,
     channel_id: object,
@@ -120,6 +172,7 @@ def check_task(
     deadline: object = None,
     expires_in: object = None,
     expires: object = None,
+    eta: object = None,
     gap_ms: object = None,
     on_failure: object = "cancel",
     on_unknown: object = "stop",
@@ -138,6 +191,8 @@ def check_task(
         deadline: after this moment no digit is sent: an aware datetime, or seconds since 1970.
         expires_in: the same, as a time from now: a timedelta, or seconds.
         expires: Celery's option: an aware datetime, a timedelta, or seconds from now. The earliest of all counts.
+        eta: Celery's option: an aware datetime before which no digit is sent. Where no deadline is given, it counts
+            from here.
         gap_ms: least time between two digits, 0 to 60,000 ms.
         on_failure: cancel or continue.
         on_unknown: stop or resend.
@@ -147,9 +202,10 @@ def check_task(
     Raises:
         InvalidTask: naming the argument and what is wrong with it, never its value.
     """
-    moments = [
-        moment for moment in (deadline, expires if isinstance(expires, datetime) else None) if moment is not None
-    ]
+    moments = [_moment_ms(deadline, "deadline")] if deadline is not None else []
+    moments += [_moment_ms(expires, "expires")] if isinstance(expires, datetime) else []
+    start_at_ms = 0 if eta is None else _moment_ms(eta, "eta")
+    ahead_ms = max(0, start_at_ms - int(time.time() * 1000))
     spans = [span for span in (expires_in, None if isinstance(expires, datetime) else expires) if span is not None]
     return Task(
         channel_id=_text("channel_id", channel_id),
@@ -158,11 +214,12 @@ def check_task(
         instance_id=_optional_text("instance_id", instance_id),
         user_id=_optional_text("user_id", user_id),
         device_id=_optional_text("device_id", device_id),
-        deadline_ms=min((_moment_ms(moment) for moment in moments), default=0),
+        deadline_ms=min(moments, default=0),
         expires_in_ms=min(
             (_span_ms(span) for span in spans),
-            default=LONGEST_DEADLINE_MS if moments else default_expires_ms,
+            default=LONGEST_DEADLINE_MS if moments else min(ahead_ms + default_expires_ms, LONGEST_DEADLINE_MS),
         ),
+        start_at_ms=start_at_ms,
         gap_ms=_gap(gap_ms, default_gap_ms),
         on_failure=_one_of("on_failure", on_failure, OnFailure),
         on_unknown=_one_of("on_unknown", on_unknown, OnUnknown),
@@ -183,16 +240,16 @@ def _optional_text(name: str, value: object) -> str | None:
     return None if value is None else _text(name, value)
 
 
-def _moment_ms(value: object) -> int:
+def _moment_ms(value: object, name: str) -> int:
     if isinstance(value, datetime):
         if value.utcoffset() is None:
-            raise InvalidTask("deadline (or expires) must carry a time zone; datetime.now(timezone.utc) does")
+            raise InvalidTask(f"{name} must carry a time zone; datetime.now(timezone.utc) does")
         value = value.timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
-        raise InvalidTask("deadline must be a datetime with a time zone, or seconds since 1970")
+        raise InvalidTask(f"{name} must be a datetime with a time zone, or seconds since 1970")
     ms = int(value * 1000)
     if ms > time.time() * 1000 + LONGEST_DEADLINE_MS:
-        raise InvalidTask("deadline must not be more than a day ahead")
+        raise InvalidTask(f"{name} must not be more than a day ahead")
     return ms
 
 

@@ -91,7 +91,7 @@ class NewTask:
     start_at_ms: int = 0
 
 
-def _fields(task: NewTask) -> dict[str, Any]:
+def task_fields(task: NewTask) -> dict[str, Any]:
     """A task as the scripts take it."""
     fields: dict[str, Any] = {
         "id": task.id,
@@ -135,7 +135,7 @@ class ChannelQueue:
 
     def enqueue(self, *tasks: NewTask) -> list[Any]:
         """Append tasks of one channel, all or none; enqueue.lua lists the answers. A known id changes nothing."""
-        fields = json.dumps([_fields(task) for task in tasks])
+        fields = json.dumps([task_fields(task) for task in tasks])
         return self._call("enqueue", json.dumps(self._door), tasks[0].ch, fields)
 
     def claim(self, ch: str, token: str, signer: Signer, *, stop: bool = False) -> Step:

@@ -4,6 +4,9 @@ local DUE = 'dtmf:due'
 local RECORDS = 'dtmf:records'
 local WAITING = 'dtmf:waiting'
 local REFUSAL = 'dtmf:refusal'
+local INTAKE = 'dtmf:intake'
+local REFUSALS = 'dtmf:refusals'
+local DEAD_LETTERS = 'dtmf:dead'
 
 local function channel_key(ch) return 'dtmf:ch:' .. ch end
 local function queue_key(ch) return 'dtmf:q:' .. ch end
