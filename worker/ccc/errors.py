@@ -78,6 +78,13 @@ class BadEndpoint(DtmfError, ValueError):
     """The endpoint, its proxy or its CA bundle cannot be used; the message says why."""
 
 
+class NoCredentials(DtmfError):
+    """There is nothing to sign with at the moment: the source of temporary credentials does not give any.
+
+    It says nothing of any request: none was made. It passes by itself once the source answers again.
+    """
+
+
 class BadCredentials(DtmfError, ValueError):
     """An AccessKey or a security token that cannot be one."""
 
