@@ -47,7 +47,7 @@ class Undetermined(ApiError):
 
 
 class Unanswered(ApiError):
-    """No answer came that tells anything (time-out, reset, 502, 503 or 504 without a Code, not JSON).
+    """No answer came that tells anything (time-out, reset, 502, 503 or 504 without a Code, neither JSON nor XML).
 
     written is False where it is certain that not a byte of the request was written (no connection came up).
     """
