@@ -1,7 +1,9 @@
 """Every environment variable that the project reads, checked together, each fault named in one message."""
 
 import ipaddress
+import os
 import re
+from collections.abc import Container
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,13 +18,17 @@ from worker.errors import DtmfError
 from worker.vault import decode_secret_key, new_secret_key
 
 Ms = Annotated[int, Field(gt=0, le=86_400_000)]
-WORKER_NEEDS = (
-    "CCC_INSTANCE_ID",
-    "CCC_USER_ID",
-    "CCC_DEVICE_ID",
-    "ALIBABA_CLOUD_ACCESS_KEY_ID",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
-)
+WORKER_NEEDS = ("CCC_INSTANCE_ID", "CCC_USER_ID", "CCC_DEVICE_ID")
+# What a worker may sign with; the first that is set is used.
+CREDENTIALS: dict[str, tuple[str, ...]] = {
+    "an AccessKey": ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
+    "the role of a Kubernetes service account": (
+        "ALIBABA_CLOUD_ROLE_ARN",
+        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
+        "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+    ),
+    "the role of the machine": ("ALIBABA_CLOUD_ECS_METADATA",),
+}
 _HOST = re.compile(r"[\w.:%-]+")
 _REDIS_PATH = re.compile(r"(/[0-9]*)?")
 
@@ -75,11 +81,19 @@ class Settings(BaseSettings):
     CCC_CA_BUNDLE: str | None = None
     """File with the certificate authorities that sign the endpoint's certificate, if not the usual ones."""
     ALIBABA_CLOUD_ACCESS_KEY_ID: str | None = None
-    """AccessKey that signs. A worker needs it."""
+    """AccessKey that signs. A worker needs it, or one of the two roles below."""
     ALIBABA_CLOUD_ACCESS_KEY_SECRET: SecretStr | None = None
-    """Its secret. A worker needs it."""
+    """Its secret."""
     ALIBABA_CLOUD_SECURITY_TOKEN: SecretStr | None = None
     """Security token, where the AccessKey is temporary."""
+    ALIBABA_CLOUD_ROLE_ARN: str | None = None
+    """Role of a Kubernetes service account (RRSA) that signs, if no AccessKey is set."""
+    ALIBABA_CLOUD_OIDC_PROVIDER_ARN: str | None = None
+    """Its identity provider."""
+    ALIBABA_CLOUD_OIDC_TOKEN_FILE: str | None = None
+    """File with the service account's token; read again for each refresh."""
+    ALIBABA_CLOUD_ECS_METADATA: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """Name of the role of this machine (ECS) that signs, if neither of the others is set."""
 
     DTMF_CONCURRENCY: int = Field(32, ge=1, le=1000)
     """Channels that one worker process serves at the same time (threads)."""
@@ -193,6 +207,7 @@ class Settings(BaseSettings):
             SettingsError: naming every fault, and no secret.
         """
         faults: list[str] = []
+        wrong: dict[str, Any] = {}
         try:
             settings = cls()
         except ValidationError as error:
@@ -207,6 +222,7 @@ class Settings(BaseSettings):
             missing = [name for name in WORKER_NEEDS if not getattr(settings, name)]
             faults += [f"{name} is missing; a worker needs it" for name in missing]
             faults += _faults_towards_the_api(settings)
+            faults += _faults_of_credentials(settings, wrong)
         if faults:
             raise SettingsError(faults)
         return settings
@@ -281,4 +297,33 @@ def _faults_between(settings: Settings) -> list[str]:
         faults.append("DTMF_CHANNEL_LIMIT must not be more than DTMF_SYSTEM_LIMIT")
     if s.ALIBABA_CLOUD_SECURITY_TOKEN and not s.ALIBABA_CLOUD_ACCESS_KEY_ID:
         faults.append("ALIBABA_CLOUD_SECURITY_TOKEN goes with an ALIBABA_CLOUD_ACCESS_KEY_ID")
+    return faults
+
+
+def _faults_of_credentials(settings: Settings, wrong: Container[str]) -> list[str]:
+    """What keeps a worker from having something to sign with; whether a source answers shows later."""
+    given = {
+        kind: [name for name in names if getattr(settings, name) or name in wrong]
+        for kind, names in CREDENTIALS.items()
+    }
+    if not any(given.values()):
+        choices = "; ".join(f"{kind} ({', '.join(names)})" for kind, names in CREDENTIALS.items())
+        return [f"there are no credentials; a worker needs one of: {choices}"]
+    faults = [
+        f"{name} is missing; it goes with {' and '.join(given[kind])}"
+        for kind, names in CREDENTIALS.items()
+        for name in names
+        if given[kind] and name not in given[kind]
+    ]
+    used = next((names for kind, names in CREDENTIALS.items() if len(given[kind]) == len(names)), ())
+    if "ALIBABA_CLOUD_ECS_METADATA" in used:
+        # The vendor's library takes this proxy even for the machine's own address, whatever NO_PROXY says.
+        faults += [
+            f"{name} would get the request for the machine's credentials (ALIBABA_CLOUD_ECS_METADATA) and its answer, "
+            "in clear; unset it (the worker itself takes HTTPS_PROXY alone)"
+            for name in ("HTTP_PROXY", "http_proxy")
+            if os.environ.get(name)
+        ]
+        if os.environ.get("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "").lower() == "true":
+            faults.append("ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids what ALIBABA_CLOUD_ECS_METADATA asks for")
     return faults

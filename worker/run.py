@@ -7,10 +7,20 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, cast
 
 from worker.attempt import Attempt, Fate
-from worker.ccc import Answer, ApiError, CccClient, CredentialsProvider, KeyPress, Refused, TooLate
+from worker.ccc import (
+    Answer,
+    ApiError,
+    CccClient,
+    Credentials,
+    CredentialsProvider,
+    KeyPress,
+    NoCredentials,
+    Refused,
+    TooLate,
+)
 from worker.channel.queue import ChannelQueue, Signer
 from worker.channel.server import OUTAGE
 from worker.channel.steps import Left, Send, Step, Verdict, Wait
@@ -110,7 +120,7 @@ class _Serve:
         self._pace = parts.pace
         self._run = Run(ch)
         self._asked = clock()
-        self._credentials = parts.credentials.get()
+        self._credentials: Credentials | None = None
         self._payload: tuple[str, Payload | None] = ("", None)
         self._pause_after_ms = 0
         self._repeated = False
@@ -136,9 +146,16 @@ class _Serve:
         """Whether to let the channel go at the next step: the worker stops, or the time slice is over."""
         return self._parts.stopping.is_set() or clock() > self._run.started + self._pace.slice
 
-    def _signer(self) -> Signer:
-        """With what the next attempt will be signed: a mark names the credentials that are used for it."""
-        self._credentials = self._parts.credentials.get()
+    def _signer(self) -> Signer | None:
+        """With what the next attempt will be signed: a mark names the credentials that are used for it.
+
+        None while there are no credentials: then nothing is marked, and tasks end at their deadlines all the same.
+        """
+        try:
+            self._credentials = self._parts.credentials.get()
+        except NoCredentials:
+            self._credentials = None
+            return None
         return Signer(self._parts.vault.kid, self._credentials.fingerprint)
 
     # Steps of the queue
@@ -269,6 +286,8 @@ class _Serve:
             # Nothing can be sent of such a task, and a run that raised would come back to it for ever.
             log.error("task %s: %s", step.mark.task, error if isinstance(error, DtmfError) else type(error).__name__)
             return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
+        if self._credentials is None:
+            return self._release(attempt, self._pace.step)
         if step.mark.ak != self._credentials.fingerprint:
             # The API may count nonces for each AccessKey: under another one a copy could press the key twice.
             return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
@@ -298,9 +317,10 @@ class _Serve:
         """Send one copy of the attempt, and judge its answer."""
         self._run.busy_for(self._pace.request + self._pace.redis)
         result: Answer | ApiError
+        credentials = cast(Credentials, self._credentials)
         try:
             result = self._parts.client.send_dtmf(
-                press, self._credentials, nonce=nonce, signed_at=step.mark.signed_at, not_after=deadline
+                press, credentials, nonce=nonce, signed_at=step.mark.signed_at, not_after=deadline
             )
         except TooLate:
             return attempt.out_of_time()

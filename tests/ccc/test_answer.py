@@ -180,7 +180,9 @@ def test_odd_values_of_a_channel(field: str, sent: object, read: object) -> None
         ("SignedSkillGroupIdList", "[" * 70 + "]" * 70, ["[" * 70 + "]" * 70]),
         ("SignedSkillGroupIdList", "", []),
         ("SignedSkillGroupIdList", None, []),
-        ("SignedSkillGroupIdList", {"a": 1}, []),
+        ("SignedSkillGroupIdList", {"SignedSkillGroupId": ["a", 5]}, ["a", "5"]),
+        ("SignedSkillGroupIdList", {"a": 1, "b": 2}, []),
+        ("SignedSkillGroupIdList", {}, []),
     ],
 )
 def test_odd_values_of_a_user(field: str, sent: object, read: object) -> None:

@@ -31,3 +31,18 @@ def test_the_fingerprint_tells_access_keys_apart() -> None:
 def test_static_credentials_are_a_provider() -> None:
     provider: CredentialsProvider = StaticCredentials(CREDENTIALS)
     assert provider.get() is CREDENTIALS
+
+
+def test_static_credentials_tell_their_source_and_never_expire() -> None:
+    provider: CredentialsProvider = StaticCredentials(TEMPORARY)
+    provider.start()
+    provider.refresh()
+    state = provider.describe()
+    provider.stop()
+    assert (state.source, state.masked_id) == ("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI****eyId")
+    assert (state.seconds_left, state.problem) == (None, None)
+
+
+@pytest.mark.parametrize(("access_key_id", "shown"), [("LTAI5tExampleExample", "LTAI****mple"), ("LTAI-short", "****")])
+def test_an_access_key_id_is_shown_masked(access_key_id: str, shown: str) -> None:
+    assert Credentials(access_key_id, "secret").masked_id == shown

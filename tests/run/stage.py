@@ -11,7 +11,16 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.channel.desk import Desk
-from worker.ccc import Answer, ApiError, Credentials, KeyPress, StaticCredentials, parse_answer
+from worker.ccc import (
+    Answer,
+    ApiError,
+    Credentials,
+    CredentialsState,
+    KeyPress,
+    NoCredentials,
+    StaticCredentials,
+    parse_answer,
+)
 from worker.channel.queue import ChannelQueue, Limits, NewTask
 from worker.clock import clock
 from worker.fleet.heartbeat import Heartbeat
@@ -107,6 +116,22 @@ class LossyQueue(ChannelQueue):
         return answer
 
 
+class NoCredentialsYet:
+    """A provider whose source does not answer."""
+
+    def get(self) -> Credentials:
+        raise NoCredentials("the source does not answer")
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def refresh(self) -> None: ...
+
+    def describe(self) -> CredentialsState:
+        return CredentialsState("nowhere", None, None, "it does not answer")
+
+
 class Stage:
     """Everything that a run needs; serve() is one run, to its end, in the thread that calls it."""
 
@@ -116,7 +141,7 @@ class Stage:
         self.queue = LossyQueue(client, self.desk.limits, worker="worker-1")
         self.api = FakeApi()
         self.vault = CountingVault([KEY])
-        self.credentials = CREDENTIALS
+        self.credentials: Credentials | None = CREDENTIALS
         self.published: list[str] = []
         self.stopping = threading.Event()
         self.heartbeat = Heartbeat(ChannelQueue(client, self.desk.limits), 0.02)
@@ -126,7 +151,7 @@ class Stage:
         return Parts(
             queue=self.queue,
             client=cast(Any, self.api),
-            credentials=StaticCredentials(self.credentials),
+            credentials=StaticCredentials(self.credentials) if self.credentials else NoCredentialsYet(),
             vault=self.vault,
             defaults=Defaults("ccc-default", "user-default", "device-default"),
             pace=self.pace,

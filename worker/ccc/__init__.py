@@ -7,13 +7,14 @@ change in here.
 from worker.ccc.answer import Answer, CallContext, ChannelContext, Data, UserContext, parse_answer
 from worker.ccc.classify import classify, raise_for
 from worker.ccc.client import KEYS, CccClient, KeyPress
-from worker.ccc.credentials import Credentials, CredentialsProvider, StaticCredentials
+from worker.ccc.credentials import Credentials, CredentialsProvider, CredentialsState, StaticCredentials
 from worker.ccc.errors import (
     ApiError,
     BadCredentials,
     BadEndpoint,
     BadKeyPress,
     Gone,
+    NoCredentials,
     NotExecuted,
     Refused,
     Rejected,
@@ -22,6 +23,7 @@ from worker.ccc.errors import (
     Unanswered,
     Undetermined,
 )
+from worker.ccc.refreshing import RefreshingCredentials
 from worker.ccc.signing import Signature
 
 __all__ = [
@@ -36,10 +38,13 @@ __all__ = [
     "ChannelContext",
     "Credentials",
     "CredentialsProvider",
+    "CredentialsState",
     "Data",
     "Gone",
     "KeyPress",
+    "NoCredentials",
     "NotExecuted",
+    "RefreshingCredentials",
     "Refused",
     "Rejected",
     "ReplayRefused",

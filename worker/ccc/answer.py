@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_pascal
 
+from worker.ccc.elements import load_elements
 from worker.ccc.errors import Unanswered
 from worker.ccc.shapes import Boolean, ChannelId, Integer, Map, Text, Texts, as_map, as_maps, as_text, load_json
 from worker.ccc.text import clean_content_type, clean_request_id
@@ -115,8 +116,9 @@ class Answer(_Shape):
 def parse_answer(http_status: int, content_type: str | None, body: bytes, *, retry_after: str | None = None) -> Answer:
     """The answer that a body holds, an error's as well (see classify.raise_for).
 
-    Raises Unanswered where there is no Code to be found: not JSON or JSON of another shape, over 1 MiB,
-    nested too deeply. retry_after is the header x-acs-retry-after.
+    JSON and XML are told apart by their first character. Raises Unanswered where there is no Code to be found:
+    neither JSON nor XML, of another shape, not UTF-8, over 1 MiB, nested too deeply. retry_after is the header
+    x-acs-retry-after.
     """
     fields, problem = _decode(body)
     if not problem:
@@ -125,7 +127,7 @@ def parse_answer(http_status: int, content_type: str | None, body: bytes, *, ret
             answer._http_status = http_status  # noqa: SLF001  (a class's own factory)
             answer._retry_after = retry_after  # noqa: SLF001
             return answer
-        problem = "JSON without a Code"
+        problem = "no Code in it"
     # Raised out here so that it carries no context: a JSON error holds the whole body.
     raise unanswered(
         f"what came is none of its answers ({problem}; HTTP {http_status}, {clean_content_type(content_type)})",
@@ -152,7 +154,7 @@ def _decode(body: bytes) -> tuple[dict[str, Any], str]:
     for starts, decoder in _DECODERS.items():
         if body.lstrip(_BLANK).startswith(starts):
             return decoder(body)
-    return {}, "not a JSON object"
+    return {}, "neither a JSON object nor XML"
 
 
 def _decode_json(body: bytes) -> tuple[dict[str, Any], str]:
@@ -163,7 +165,20 @@ def _decode_json(body: bytes) -> tuple[dict[str, Any], str]:
     return (value, "") if isinstance(value, dict) else ({}, "not a JSON object")
 
 
+def _decode_xml(body: bytes) -> tuple[dict[str, Any], str]:
+    try:
+        fields = load_elements(body.decode("utf-8-sig"))
+    except ValueError:
+        return {}, "not readable as XML"
+    names, values = list(fields), list(fields.values())
+    # A root element, whatever its name: SendDtmfSignalingResponse, Error.
+    if len(names) == 1 and names[0] not in _FIELDS and isinstance(values[0], dict):
+        return values[0], ""
+    return fields, ""
+
+
 # White space and the byte order mark.
 _BLANK = b" \t\r\n\xef\xbb\xbf"
+_FIELDS = {field.alias for field in Answer.model_fields.values()}
 # By the first byte, since proxies and gateways are careless with the content type.
-_DECODERS: dict[bytes, Callable[[bytes], tuple[dict[str, Any], str]]] = {b"{": _decode_json}
+_DECODERS: dict[bytes, Callable[[bytes], tuple[dict[str, Any], str]]] = {b"{": _decode_json, b"<": _decode_xml}

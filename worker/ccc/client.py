@@ -1,9 +1,5 @@
 """The client: one key press, one signed request, one answer or one typed error."""
 
-import http.client
-import socket
-import ssl
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -16,25 +12,12 @@ from worker.ccc.credentials import Credentials
 from worker.ccc.endpoint import settle_endpoint
 from worker.ccc.errors import ApiError, BadKeyPress, TooLate, Unanswered
 from worker.ccc.names import Names
+from worker.ccc.reasons import network_reason
 from worker.ccc.signing import Signature, Stamp, sign_request
 from worker.ccc.transport import Adapter, Exchange, LateError, carried_out
 from worker.clock import clock
 
 KEYS = frozenset("0123456789*#")
-
-# The first that is found among an error and its causes; never an error's own text, which may hold anything.
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (ssl.SSLCertVerificationError, "its TLS certificate is not trusted, has expired or is for another host"),
-    (socket.gaierror, "its name could not be resolved"),
-    (ConnectionRefusedError, "the connection was refused"),
-    (http.client.RemoteDisconnected, "the connection was closed without an answer"),
-    (ConnectionError, "the connection was reset"),
-    (http.client.IncompleteRead, "the answer broke off"),
-    (TimeoutError, "it took too long"),
-    (ssl.SSLError, "TLS failed"),
-    (http.client.HTTPException, "the answer is not HTTP"),
-    (OSError, "the network or a proxy failed"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,21 +176,5 @@ def _failure(error: Exception, exchange: Exchange) -> ApiError:
     late = isinstance(error, LateError) or clock() >= exchange.not_after
     if late and not exchange.written:
         return TooLate("The deadline passed before the request could be written; nothing was sent.")
-    found = list(_chain(error))
-    for kind, reason in _REASONS:
-        if any(isinstance(one, kind) for one in found):
-            return unanswered(reason, written=exchange.written)
-    return unanswered(f"an unforeseen failure ({type(error).__name__})", written=exchange.written)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that it was made of; requests and urllib3 wrap them in each other's arguments."""
-    waiting: list[object] = [error]
-    seen: set[int] = set()
-    while waiting:
-        one = waiting.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-        yield one
+    reason = network_reason(error) or f"an unforeseen failure ({type(error).__name__})"
+    return unanswered(reason, written=exchange.written)

@@ -47,7 +47,7 @@ class Undetermined(ApiError):
 
 
 class Unanswered(ApiError):
-    """No answer came that tells anything (time-out, reset, 502, 503 or 504 without a Code, not JSON).
+    """No answer came that tells anything (time-out, reset, 502, 503 or 504 without a Code, neither JSON nor XML).
 
     written is False where it is certain that not a byte of the request was written (no connection came up).
     """
@@ -76,6 +76,13 @@ class TooLate(ApiError):
 
 class BadEndpoint(DtmfError, ValueError):
     """The endpoint, its proxy or its CA bundle cannot be used; the message says why."""
+
+
+class NoCredentials(DtmfError):
+    """There is nothing to sign with at the moment: the source of temporary credentials does not give any.
+
+    It says nothing of any request: none was made. It passes by itself once the source answers again.
+    """
 
 
 class BadCredentials(DtmfError, ValueError):

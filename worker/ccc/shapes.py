@@ -89,7 +89,12 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_texts(value: object) -> list[str]:
-    """A list of strings, in the shapes of as_list; what is no string and no number is left out."""
+    """A list of strings, in the shapes of as_list; what is no string and no number is left out.
+
+    An object with one entry is the wrapping that older answers and XML have: {"Param": ["a", "b"]}.
+    """
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
     return [text for text in map(as_text, as_list(value)) if text is not None]
 
 

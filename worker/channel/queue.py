@@ -130,16 +130,17 @@ class ChannelQueue:
     def _call(self, name: str, *args: Any) -> list[Any]:
         return cast(list[Any], self._run[name](args=args))
 
-    def _env(self, signer: Signer, *, stop: bool) -> str:
-        return json.dumps({**self._step, "kid": signer.kid, "ak": signer.ak, "stop": stop})
+    def _env(self, signer: Signer | None, *, stop: bool) -> str:
+        signs = {"kid": signer.kid, "ak": signer.ak} if signer else {}
+        return json.dumps({**self._step, **signs, "stop": stop})
 
     def enqueue(self, *tasks: NewTask) -> list[Any]:
         """Append tasks of one channel, all or none; enqueue.lua lists the answers. A known id changes nothing."""
         fields = json.dumps([task_fields(task) for task in tasks])
         return self._call("enqueue", json.dumps(self._door), tasks[0].ch, fields)
 
-    def claim(self, ch: str, token: str, signer: Signer, *, stop: bool = False) -> Step:
-        """Take a channel for the run with this token, or go on with it."""
+    def claim(self, ch: str, token: str, signer: Signer | None, *, stop: bool = False) -> Step:
+        """Take a channel for the run with this token, or go on with it; without a signer nothing new is marked."""
         return read_step(self._call("claim", self._env(signer, stop=stop), ch, token))
 
     def settle(
@@ -148,7 +149,7 @@ class ChannelQueue:
         token: str,
         mark: Mark,
         verdict: Verdict,
-        signer: Signer,
+        signer: Signer | None,
         *,
         stop: bool = False,
         pause_ms: int = 0,

@@ -12,9 +12,10 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from redis.exceptions import RedisError
 
 from config.settings import Settings
-from worker.ccc import CccClient, StaticCredentials
+from worker.ccc import CccClient
 from worker.channel.queue import ChannelQueue
 from worker.channel.server import check_server, connect
+from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
@@ -75,10 +76,11 @@ class Fleet(bootsteps.StartStopStep):
             total_timeout=settings.DTMF_TOTAL_TIMEOUT_MS / 1000,
             ca_bundle=settings.CCC_CA_BUNDLE,
         )
+        self._credentials = provider_of(settings)
         self._parts = Parts(
             queue=queue,
             client=self._client,
-            credentials=StaticCredentials(settings.static_credentials()),
+            credentials=self._credentials,
             vault=Vault(settings.secret_keys),
             defaults=Defaults(settings.CCC_INSTANCE_ID or "", settings.CCC_USER_ID or "", settings.CCC_DEVICE_ID or ""),
             pace=Pace(
@@ -103,6 +105,7 @@ class Fleet(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Start the threads."""
         signals.worker_shutting_down.connect(self._stop_runs, weak=False)
+        self._credentials.start()
         self.heartbeat.start()
         self._sweeper.start()
         self._follower.start()
@@ -126,6 +129,7 @@ class Fleet(bootsteps.StartStopStep):
     def stop(self, parent: Any) -> None:  # noqa: ARG002
         """Stop what finds new work. The heartbeat goes on as long as a run does; it ends with the process."""
         self.stopping.set()
+        self._credentials.stop()
         self._sweeper.stop()
         self._follower.stop()
         try:

@@ -4,7 +4,7 @@ claim: a run takes the channel, or goes on with it after a wait or after a lost 
 At most one token lives on a channel; a mark that is found there is in doubt: its request may be on its way.
 
 KEYS    none
-ARGV 1  env: lease, step_wait, rate, record_ttl, break_ms (ms), kid, ak, worker,
+ARGV 1  env: lease, step_wait, rate, record_ttl, break_ms (ms), kid, ak (absent while the run cannot sign), worker,
         stop (true: hand the channel over, unless a mark is open)
      2  channel digest
      3  token, random, one per run

@@ -1,6 +1,6 @@
 -- next_step: what the run that holds the channel does now. Needs keys.lua, pace.lua and end.lua.
 -- env: as for end.lua, and lease, step_wait (the longest wait that a run sits out), rate (see pace.lua), kid and ak
--- (the keys with which this run would sign), stop.
+-- (the keys with which this run would sign; none while it has none), stop.
 -- Answers {EMPTY}, {HANDED}, {PAUSED}, {LATER, ms}, {WAIT, ms} or {SEND, ...} (see send_answer).
 
 -- A channel whose turn in the line comes later is fetched a little early, and its run waits for the moment itself.
@@ -76,6 +76,10 @@ local function next_step(env, ch)
   if channel.paused then
     leave(ch, env, deadline)
     return { 'PAUSED' }
+  end
+  if not env.kid then
+    leave(ch, env, math.min(env.now + 1000, deadline))
+    return { 'LATER', 1000 }
   end
   -- The pause in front of a task is its own: it goes with the task if that is cancelled.
   if not lead_until then
