@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     """How long a channel waits after a digit of unknown fate: a copy may still arrive."""
     DTMF_BREAK_MS: Ms = 30_000
     """How long a broken line refuses new tasks."""
+    DTMF_PROBE_MS: Ms = 4000
+    """While the API refuses the AccessKey or the clock: longest time between two requests that try again."""
     DTMF_CONNECT_TIMEOUT_MS: Ms = 2000
     """Longest connect to the API."""
     DTMF_READ_TIMEOUT_MS: Ms = 5000

@@ -8,11 +8,13 @@ was answered.
 import random
 from dataclasses import dataclass, field
 
-from worker.ccc import Answer, ApiError, Gone, NotExecuted, ReplayRefused, Unanswered, Undetermined
+from worker.ccc import Answer, ApiError, Gone, NotExecuted, Refused, ReplayRefused, Unanswered, Undetermined
 from worker.channel.steps import Verdict
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
+# Longer than until the first probe, so that a channel whose instance alone is refused does not keep the others waiting.
+REFUSED_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class Fate:
     retry_s: float = 0
     answer: Answer | None = None
     error: ApiError | None = None
+
+    @property
+    def throttled_ms(self) -> int | None:
+        """If the account's quota is used up: the pause that the API asked for, 0 if for none. Else None."""
+        is_throttled = isinstance(self.error, NotExecuted) and (self.error.code or "").startswith("Throttling")
+        return (self.error.retry_after_ms or 0) if self.error and is_throttled else None
 
     @property
     def gone(self) -> bool:
@@ -84,6 +92,9 @@ class Attempt:
                 return Fate(Verdict.UNKNOWN if self.throttled else Verdict.PRESUMED, error=result)
             case Undetermined() if self.resend and not self.doubt:
                 return self._retry(result)
+            case Refused() if not self.doubt:
+                # The account's fault and not the digit's: it waits until its deadline for an operator.
+                return Fate(Verdict.RETRY, retry_s=max(REFUSED_PAUSE_S, back_off(self.number)), error=result)
             case Undetermined():
                 return Fate(Verdict.UNKNOWN, may_arrive=self.doubt, error=result)
             case _ if self.doubt:

@@ -12,5 +12,6 @@ def limits_of(settings: Settings) -> Limits:
         record_ttl=settings.DTMF_RECORD_MS,
         channel_limit=settings.DTMF_CHANNEL_LIMIT,
         system_limit=settings.DTMF_SYSTEM_LIMIT,
+        probe=settings.DTMF_PROBE_MS,
         rate_per_second=settings.DTMF_RATE_PER_SECOND,
     )

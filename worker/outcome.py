@@ -4,7 +4,7 @@ from worker.ccc import errors as api
 from worker.errors import DtmfError, LineBroken, TaskCancelled, TaskExpired, TaskUnknown
 from worker.record import Record, State
 
-_FAILURES = {cls.__name__: cls for cls in (api.Gone, api.Rejected, api.Refused)}
+_FAILURES = {cls.__name__: cls for cls in (api.Gone, api.Rejected)}
 
 
 def error_of(record: Record) -> DtmfError | None:
@@ -16,7 +16,10 @@ def error_of(record: Record) -> DtmfError | None:
         case State.FAILED:
             return _failure(record)
         case State.EXPIRED:
-            return TaskExpired(f"task {record.id} was not sent in full before its deadline", outcome)
+            tried = next((digit.code for digit in record.digits if digit.outcome == "not_sent" and digit.code), None)
+            code = record.code or tried
+            why = f" (the API answered {code})" if code else ""
+            return TaskExpired(f"task {record.id} was not sent in full before its deadline{why}", outcome)
         case State.CANCELLED if record.broken_by:
             text = f"task {record.id} was cancelled: task {record.broken_by} ahead of it broke the line"
             return LineBroken(f"{text} ({record.code})", outcome)

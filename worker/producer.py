@@ -217,7 +217,7 @@ class SendDtmf(_CeleryTask):
 
         Returns:
             An AsyncResult. Its get() gives the outcome (the record, without personal data), or raises Gone,
-            Rejected, Refused, TaskExpired, TaskUnknown, TaskCancelled or LineBroken.
+            Rejected, TaskExpired, TaskUnknown, TaskCancelled or LineBroken.
 
         Raises:
             InvalidTask: an argument or option is wrong; nothing was enqueued.

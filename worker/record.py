@@ -79,7 +79,8 @@ class Record(BaseModel):
     error: str | None = None
     """Class of the error that ended it, such as Gone, TaskExpired or LineBroken."""
     code: str | None = None
-    """The API's Code with which it failed; of a task behind a broken line, the code that broke the line."""
+    """The API's Code with which it failed; of a task behind a broken line, the code that broke the line;
+    of an expired one, the Code with which the API refused every request, if it did."""
     broken_by: str | None = None
     """Id of the task that broke the line, where this one was cancelled for it."""
     instance_id: str | None = None

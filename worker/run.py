@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from worker.attempt import Attempt, Fate
-from worker.ccc import Answer, ApiError, CccClient, CredentialsProvider, KeyPress, TooLate, Unanswered
+from worker.ccc import Answer, ApiError, CccClient, CredentialsProvider, KeyPress, Refused, TooLate, Unanswered
 from worker.channel.queue import ChannelQueue, Signer
 from worker.channel.server import OUTAGE
 from worker.channel.steps import Left, Send, Step, Verdict, Wait
@@ -18,6 +18,7 @@ from worker.clock import clock
 from worker.errors import DtmfError, UnknownSecretKey
 from worker.lease import Run
 from worker.monitoring.logs import Event
+from worker.monitoring.reports import report_refused
 from worker.task import Payload
 from worker.vault import Vault
 
@@ -184,6 +185,7 @@ class _Serve:
             "request_id": answer.request_id if answer else (error.request_id if error else None),
             "error": None if answer else _error_name(fate),
             "gone": fate.gone,
+            "throttled": fate.throttled_ms,
             "answer": self._parts.vault.encrypt(json.dumps(answer.contexts()), step.mark.task) if answer else None,
         }
 
@@ -307,7 +309,19 @@ class _Serve:
         if isinstance(result, Unanswered):
             level = logging.DEBUG if attempt.copies > 1 or step.doubt else logging.WARNING
             log.log(level, self._event("digit.unanswered", step, http_status=result.http_status, reason=str(result)))
+        if isinstance(result, Refused):
+            self._refuse(result, step, doubt=attempt.doubt)
         return attempt.judge(result)
+
+    def _refuse(self, error: Refused, step: Send, *, doubt: bool) -> None:
+        """Pause the fleet's requests, and raise the one alarm, if the account or the clock is wrong."""
+        if doubt and "timestamp" in (error.code or "").lower():
+            return  # a copy that is too old is refused for its age
+        try:
+            if self._queue.refuse(error.code or "unreadable", probe=step.probe):
+                report_refused(error.code, str(error))
+        except OUTAGE:
+            log.warning(Event("alarm.untold", code=error.code, reason=str(error)))
 
     def _open(self, step: Send) -> Payload:
         """The head task's payload; decrypted once for all its digits."""

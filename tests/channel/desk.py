@@ -84,7 +84,8 @@ class Desk:
 
     def pause_over(self, ch: str = CH) -> None:
         """Whatever the channel waits for is over."""
-        for field in ("not_before", "hold_until", "slot"):
+        self.redis.delete("dtmf:pace")
+        for field in ("not_before", "hold_until"):
             if self.redis.hexists(f"dtmf:ch:{ch}", field):
                 self.redis.hset(f"dtmf:ch:{ch}", field, self.now() - 1)
         for task in self.waiting(ch)[:1]:

@@ -1,7 +1,5 @@
 """Gaps, pauses, leads, back-off and the rate limit: short waits are sat out, long ones hold no worker's slot."""
 
-import itertools
-
 import pytest
 from redis import Redis
 
@@ -101,82 +99,3 @@ def test_a_due_time_in_front_of_the_pause_does_no_harm(desk: Desk) -> None:
     desk.sweep_due()
     assert desk.queue.sweep(10) == [CH]
     assert desk.claim("r2") is Left.LATER
-
-
-def limited(redis_client: Redis, rate: float, step_wait: int = 100_000) -> Desk:
-    return Desk(redis_client, rate_per_second=rate, step_wait=step_wait)
-
-
-def test_the_fleet_sends_no_faster_than_its_rate(redis_client: Redis) -> None:
-    """Four channels, a digit every ten seconds: the first goes at once, each of the others ten seconds later."""
-    desk = limited(redis_client, 0.1)
-    for ch in "abcd":
-        desk.enqueue(f"t-{ch}", ch=ch)
-    first = desk.now()
-    assert place(desk.claim("r-a", ch="a")) == ("t-a", 1, 1)
-    for ch in "bcd":
-        assert waited(desk.claim(f"r-{ch}", ch=ch)) > 0
-    slots = [float(desk.channel(ch)["slot"]) for ch in "bcd"]
-    assert slots[0] >= first + 10_000
-    assert [round(later - slot) for slot, later in itertools.pairwise(slots)] == [10_000, 10_000]
-
-
-def test_a_channel_keeps_its_place_in_the_line_of_the_rate_limit(redis_client: Redis) -> None:
-    desk = limited(redis_client, 0.1)
-    for ch in "abc":
-        desk.enqueue(f"t-{ch}", ch=ch, n=2)
-    desk.claim("r-a", ch="a")
-    desk.claim("r-b", ch="b")
-    slot = desk.channel("b")["slot"]
-    desk.claim("r-c", ch="c")
-    desk.claim("r-b", ch="b")
-    assert desk.channel("b")["slot"] == slot
-
-
-def test_a_long_line_at_the_rate_limit_holds_no_slot(redis_client: Redis) -> None:
-    desk = limited(redis_client, 0.1, step_wait=1000)
-    for ch in "ab":
-        desk.enqueue(f"t-{ch}", ch=ch)
-    desk.claim("r-a", ch="a")
-    assert desk.claim("r-b", ch="b") is Left.LATER
-    due = desk.due("b")
-    assert due is not None
-    assert due > desk.now() + 5000
-    desk.pause_over("b")
-    assert place(desk.claim("r-b2", ch="b")) == ("t-b", 1, 1)
-
-
-def test_a_turn_that_nobody_came_for_is_not_kept(redis_client: Redis) -> None:
-    """Else many channels that were paused together, each with a turn of long ago, would go off at once."""
-    desk = limited(redis_client, 0.1, step_wait=1000)
-    for ch in "ab":
-        desk.enqueue(f"t-{ch}", ch=ch)
-    desk.claim("r-a", ch="a")
-    assert desk.claim("r-b", ch="b") is Left.LATER
-    redis_client.hset("dtmf:ch:b", "slot", desk.now() - 11_000)
-    assert desk.claim("r-b2", ch="b") is Left.LATER
-
-
-def test_a_digit_takes_its_place_in_the_line_only_once(redis_client: Redis) -> None:
-    desk = limited(redis_client, 0.1)
-    desk.enqueue("t1", n=2)
-    step = desk.claim("r1")
-    assert "slot" not in desk.channel()
-    assert waited(desk.settle("r1", step, Verdict.OK)) > 0
-
-
-def test_a_task_that_cannot_have_its_turn_in_time_takes_none_from_others(redis_client: Redis) -> None:
-    desk = limited(redis_client, 0.1, step_wait=1000)
-    for ch in "abc":
-        desk.enqueue(f"t-{ch}", ch=ch, expires_in=60_000 if ch != "b" else 5000)
-    desk.claim("r-a", ch="a")
-    line = desk.redis.get("dtmf:rate")
-    assert desk.claim("r-b", ch="b") is Left.LATER
-    assert desk.redis.get("dtmf:rate") == line
-    assert desk.due("b") == pytest.approx(int(desk.task("t-b")["deadline"]), abs=5)
-
-
-def test_without_a_rate_limit_nothing_is_kept_of_it(desk: Desk) -> None:
-    desk.enqueue("t1")
-    desk.claim("r1")
-    assert not desk.redis.exists("dtmf:rate")

@@ -181,7 +181,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         stats = self.control.stats()
-        self._since_heard, self._since_requests = stats["heard"], stats["requests"]
+        self._since_heard, self.since_requests = stats["heard"], stats["requests"]
 
     @property
     def control(self) -> SimulatorControl:
@@ -250,7 +250,7 @@ class Scene:
 
     def requests(self, line: Line) -> list[dict[str, Any]]:
         """The requests done with since the scene began, of one line."""
-        events = self.control.requests(self._since_requests)
+        events = self.control.requests(self.since_requests)
         return [event for event in events if event["channel_id"] == line.channel_id]
 
     def verdict(self, *, complete: bool = False) -> Verdict:

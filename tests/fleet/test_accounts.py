@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fleet.conftest import GroundMaker
-from tests.fleet.harness import Line, Scene, Simulator
-from worker.ccc import Refused
+from tests.fleet.harness import Line, Scene, Simulator, until
+from worker.errors import TaskExpired
 from worker.local.processes import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 
 PERMANENT = {"id": ACCESS_KEY_ID, "secret": ACCESS_KEY_SECRET}
@@ -44,13 +44,27 @@ def test_a_fleet_signs_as_it_is_set(new_ground: GroundMaker, signature: str, tem
     assert TEMPORARY["token"] not in ground.logs()
 
 
-def test_an_access_key_that_the_api_does_not_know_fails_the_task(scene: Scene, line: Line) -> None:
+def test_an_access_key_that_the_api_does_not_know_raises_one_alarm_and_tasks_wait_for_the_operator(
+    new_ground: GroundMaker,
+) -> None:
+    """Requests pause, but for a probe now and then; those whose deadline passes expire, the others are sent."""
+    ground = new_ground(DTMF_CONCURRENCY=8, DTMF_PROBE_MS=1000)
+    ground.start("one", "two")
+    scene = Scene(ground)
+    crowd, late = [Line.new() for _ in range(20)], Line.new()
     scene.control.set_accounts(TEMPORARY)
     try:
-        with pytest.raises(Refused) as caught:
-            scene.send(line, "12#").get(timeout=30)
+        results = [scene.send(line, "12#", expires_in=120) for line in crowd]
+        with pytest.raises(TaskExpired, match=r"InvalidAccessKeyId\.NotFound"):
+            until(lambda: scene.requests(crowd[0]), "a request") and scene.send(late, "3", expires_in=3).get(timeout=30)
+        requests = scene.control.requests(scene.since_requests)
+        assert ground.send_dtmf.door.queue.refusal() is not None
     finally:
         scene.control.set_accounts(PERMANENT)
-    assert caught.value.code == "InvalidAccessKeyId.NotFound"
-    assert scene.keys(line) == ""
-    assert len(scene.requests(line)) == 1
+    assert all(result.get(timeout=60)["state"] == "sent" for result in results)
+    assert scene.verdict().broken == []
+    assert {event["code"] for event in requests} == {"InvalidAccessKeyId.NotFound"}
+    # Each of the 16 threads may have had its request on the way when the first was refused; then there are probes.
+    assert len(requests) < 40
+    assert ground.logs().count("alarm.refused") == 1
+    until(lambda: ground.send_dtmf.door.queue.refusal() is None, "no pause any more")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fleet.harness import Ground, Line, Scene, outcomes, until
-from worker.ccc import Gone, Refused, Rejected
+from worker.ccc import Gone, Rejected
 from worker.errors import ChannelBroken, LineBroken, TaskExpired, TaskUnknown
 from worker.record import State
 
@@ -66,15 +66,6 @@ def test_a_task_that_goes_on_is_sent_although_the_one_ahead_failed(scene: Scene,
     assert scene.record(first).state is State.FAILED
     assert scene.keys(line) == "145"
     assert scene.verdict().broken == []
-
-
-def test_a_refused_account_fails_the_task(scene: Scene, line: Line) -> None:
-    scene.rule(line, error={"code": "Forbidden.RAM", "status": 403})
-    with pytest.raises(Refused) as caught:
-        scene.send(line, "12").get(timeout=GET_S)
-    assert caught.value.code == "Forbidden.RAM"
-    assert len(scene.requests(line)) == 1
-    assert scene.keys(line) == ""
 
 
 @pytest.mark.parametrize("burn", [True, False])

@@ -88,7 +88,7 @@ def test_a_long_back_off_leaves_the_only_slot_to_another_channel(one_slot: Groun
     scene.rule(
         waiting,
         match={"requests": 2},
-        error={"code": "Throttling.User", "status": 400, "retry_after_ms": 2000},
+        error={"code": "ServiceUnavailable", "status": 503, "retry_after_ms": 2000},
     )
     scene.send(waiting, "12")
     until(lambda: len(scene.requests(waiting)) == 2, "the refusal")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fleet.harness import Ground, Line, Scene
-from worker.ccc import Gone, Refused, Rejected
+from worker.ccc import Gone, Rejected
 from worker.errors import DtmfError, LineBroken, TaskCancelled, TaskError, TaskExpired, TaskUnknown
 
 GET_S = 30.0
@@ -97,7 +97,6 @@ def behind_a_broken_line(scene: Scene, line: Line) -> Any:
 ENDS: dict[str, tuple[Callable[[Scene, Line], Any], type[DtmfError], str | None, str]] = {
     "gone": (failing("NotExists.ChannelId", 404), Gone, "NotExists.ChannelId", "FAILURE"),
     "rejected": (failing("InvalidParameter", 400), Rejected, "InvalidParameter", "FAILURE"),
-    "refused": (failing("Forbidden.RAM", 403), Refused, "Forbidden.RAM", "FAILURE"),
     "unknown": (failing("InternalError", 500), TaskUnknown, "InternalError", "FAILURE"),
     "expired": (expiring, TaskExpired, None, "FAILURE"),
     "cancelled": (cancelled, TaskCancelled, None, "REVOKED"),
@@ -120,7 +119,7 @@ def test_get_raises_the_typed_error_with_its_facts(scene: Scene, line: Line, end
         assert error.outcome.get("code") == code
     else:
         refused = next(event for event in scene.requests(line) if event["code"] == code)
-        assert isinstance(error, Gone | Rejected | Refused)
+        assert isinstance(error, Gone | Rejected)
         assert (error.code, error.http_status) == (code, refused["http_status"])
         assert error.request_id == refused["request_id"]
     assert line.channel_id not in repr(error.args)

@@ -27,7 +27,8 @@ UNSENT = Unanswered("no connection", written=False)
 THROTTLED = NotExecuted("throttled", code="Throttling.User", http_status=429)
 INTERNAL = Undetermined("internal error", code="InternalError", http_status=500)
 USED = ReplayRefused("nonce used", code="SignatureNonceUsed", http_status=400)
-FINAL: list[ApiError] = [Gone("gone"), Rejected("rejected"), Refused("refused")]
+FINAL: list[ApiError] = [Gone("gone"), Rejected("rejected")]
+REFUSED = Refused("refused", "Forbidden.RAM")
 EVERYTHING: list[Answer | ApiError] = [OK, LOST, UNSENT, THROTTLED, INTERNAL, USED, *FINAL]
 
 

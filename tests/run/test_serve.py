@@ -1,6 +1,7 @@
 """A run serves a channel: what is sent, under which nonce, and what is recorded of it."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -19,6 +20,8 @@ from worker.ccc import (
 from worker.vault import Vault
 
 LOST = Unanswered("no answer")
+SetUp = Callable[..., Stage]
+REFUSED = Refused("no", "Forbidden.RAM", 403)
 UNSENT = Unanswered("no connection", written=False)
 THROTTLED = NotExecuted("throttled", "Throttling.User", 429, "req-throttled")
 INTERNAL = Undetermined("internal error", "InternalError", 500, "req-internal")
@@ -153,16 +156,46 @@ def test_when_the_call_is_gone_nothing_more_is_sent(stage: Stage) -> None:
     assert (record.digits[1].http_status, record.digits[1].request_id) == (404, "req-gone")
 
 
-@pytest.mark.parametrize("error", [Rejected("no", "InvalidParameter", 400), Refused("no", "Forbidden", 403)])
-def test_a_final_error_ends_the_task_and_what_waits_behind_it(stage: Stage, error: Rejected | Refused) -> None:
+def test_a_refused_account_raises_one_alarm_and_the_task_waits(set_up: SetUp, caplog: pytest.LogCaptureFixture) -> None:
+    stage = set_up({"probe": 20})
+    stage.enqueue("t1", "12")
+    stage.api.cues = [REFUSED] * 3
+    stage.serve()
+    while stage.settled() == []:
+        stage.desk.pause_over(CH)
+        stage.serve()
+    assert stage.settled() == [("t1", "sent")]
+    assert stage.api.keys == "11112"
+    assert len(set(stage.api.nonces)) == 5
+    assert [record.levelname for record in caplog.records if "alarm.refused" in record.message] == ["CRITICAL"]
+
+
+def test_a_refused_copy_of_a_digit_in_doubt_ends_it_as_unknown(stage: Stage) -> None:
+    stage.enqueue("t1")
+    stage.api.cues = [LOST, REFUSED]
+    stage.serve()
+    assert stage.settled() == [("t1", "unknown")]
+    assert stage.desk.queue.refusal() is not None
+
+
+def test_a_copy_that_is_too_old_for_the_api_is_no_alarm(stage: Stage) -> None:
+    """Every copy carries the time of the first; the clock is not wrong."""
+    stage.enqueue("t1")
+    stage.api.cues = [LOST, Refused("too old", "InvalidTimeStamp.Expired", 400)]
+    stage.serve()
+    assert stage.settled() == [("t1", "unknown")]
+    assert stage.desk.queue.refusal() is None
+
+
+def test_a_final_error_ends_the_task_and_what_waits_behind_it(stage: Stage) -> None:
     stage.enqueue("t1", "12")
     stage.enqueue("t2", "3")
     stage.enqueue("t3", "4", on_failure="continue")
-    stage.api.cues = [error]
+    stage.api.cues = [Rejected("no", "InvalidParameter", 400)]
     stage.serve()
     assert stage.api.keys == "14"
     assert stage.settled() == [("t1", "failed"), ("t2", "cancelled"), ("t3", "sent")]
-    assert stage.desk.record("t1").error == type(error).__name__
+    assert stage.desk.record("t1").error == "Rejected"
 
 
 def test_a_final_error_to_a_resend_leaves_the_digit_unknown(stage: Stage) -> None:

@@ -1,11 +1,13 @@
 """The simulator as a program and as a library: HTTPS, the command, its file, its control API."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -62,6 +64,19 @@ def test_https(certificate: tuple[Path, Path]) -> None:
             sender.press()
         sender.close()
         assert len(control.heard()) == 2
+
+
+def test_the_end_of_https_leaves_no_connection_behind(certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    with running(SimulatorConfig(tls_cert=cert, tls_key=key)) as control:
+        sender = Sender(control.url, verify=str(cert))
+        sender.press()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    sender.close()
+    port = control.url.rpartition(":")[2]
+    assert [warning for warning in caught if port in str(warning.message)] == []
 
 
 def test_it_can_run_in_the_loop_of_its_caller() -> None:

@@ -29,7 +29,6 @@ def record(state: str, **fields: Any) -> Record:
 FAILED: dict[str, tuple[type[ApiError], Record]] = {
     "Gone": (Gone, record("failed", error="Gone", code="NotExists.JobId")),
     "Rejected": (Rejected, record("failed", error="Rejected", code="InvalidParameter")),
-    "Refused": (Refused, record("failed", error="Refused", code="Forbidden")),
 }
 ENDED: dict[str, tuple[type[TaskError], Record]] = {
     "expired": (TaskExpired, record("expired", error="TaskExpired")),

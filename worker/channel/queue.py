@@ -21,7 +21,12 @@ _SCRIPTS = (
     "resume",
     "sweep",
     "status",
+    "refuse",
+    "refusal",
 )
+
+# An account that is refused now and then raises an alarm so often at the most.
+_QUIET_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Limits:
         channel_limit: most tasks that wait on one channel.
         system_limit: most tasks that wait in all.
         rate_per_second: most digits of the whole fleet a second; 0 for no limit.
+        probe: longest time between two requests that try whether the API still refuses the account.
         step_wait: the longest wait that a run sits out; for a longer one it lets its channel go.
     """
 
@@ -44,6 +50,7 @@ class Limits:
     channel_limit: int = 1000
     system_limit: int = 100_000
     rate_per_second: float = 0
+    probe: int = 4000
     step_wait: int = 1000
 
 
@@ -69,6 +76,7 @@ class NewTask:
         go_on: not cancelled when a task ahead of it fails.
         payload: what the run needs, encrypted.
         instance_id: the instance that it names, for its record; None if it leaves that to the worker's settings.
+        start_at_ms: before this moment, in ms since 1970, none of its digits is sent; 0 for none.
     """
 
     id: str
@@ -80,6 +88,24 @@ class NewTask:
     go_on: bool
     payload: str
     instance_id: str | None = None
+    start_at_ms: int = 0
+
+
+def _fields(task: NewTask) -> dict[str, Any]:
+    """A task as the scripts take it."""
+    fields: dict[str, Any] = {
+        "id": task.id,
+        "n": task.n,
+        "lead": task.lead_ms,
+        "expires_in": task.expires_in_ms,
+        "deadline": task.deadline_ms,
+        "start_at": task.start_at_ms,
+        "go_on": "1" if task.go_on else "0",
+        "payload": task.payload,
+    }
+    if task.instance_id:
+        fields["instance_id"] = task.instance_id
+    return fields
 
 
 class ChannelQueue:
@@ -97,10 +123,9 @@ class ChannelQueue:
         self._end = {"record_ttl": limits.record_ttl, "break_ms": limits.break_}
         if worker:
             self._end["worker"] = worker  # type: ignore[assignment]
-        rate_ms = 1000 / limits.rate_per_second if limits.rate_per_second else 0
-        self._step = {**self._end, "lease": limits.lease, "step_wait": limits.step_wait, "rate_ms": rate_ms}
+        self._step = {**self._end, "lease": limits.lease, "step_wait": limits.step_wait, "rate": limits.rate_per_second}
         door = {"channel_limit": limits.channel_limit, "system_limit": limits.system_limit}
-        self._enqueue_env = json.dumps({**self._end, **door})
+        self._door = {"break_ms": limits.break_, **door}
 
     def _call(self, name: str, *args: Any) -> list[Any]:
         return cast(list[Any], self._run[name](args=args))
@@ -108,19 +133,10 @@ class ChannelQueue:
     def _env(self, signer: Signer, *, stop: bool) -> str:
         return json.dumps({**self._step, "kid": signer.kid, "ak": signer.ak, "stop": stop})
 
-    def enqueue(self, task: NewTask) -> list[Any]:
-        """Append a task; enqueue.lua lists the answers. The same id a second time changes nothing."""
-        fields = {
-            "n": task.n,
-            "lead": task.lead_ms,
-            "expires_in": task.expires_in_ms,
-            "deadline": task.deadline_ms,
-            "go_on": "1" if task.go_on else "0",
-            "payload": task.payload,
-        }
-        if task.instance_id:
-            fields["instance_id"] = task.instance_id
-        return self._call("enqueue", self._enqueue_env, task.ch, task.id, json.dumps(fields))
+    def enqueue(self, *tasks: NewTask) -> list[Any]:
+        """Append tasks of one channel, all or none; enqueue.lua lists the answers. A known id changes nothing."""
+        fields = json.dumps([_fields(task) for task in tasks])
+        return self._call("enqueue", json.dumps(self._door), tasks[0].ch, fields)
 
     def claim(self, ch: str, token: str, signer: Signer, *, stop: bool = False) -> Step:
         """Take a channel for the run with this token, or go on with it."""
@@ -148,7 +164,7 @@ class ChannelQueue:
             signer: with what the run would sign the next attempt.
             stop: hand the channel over now.
             pause_ms: see settle.lua.
-            facts: code, error, http_status, request_id, answer, gone; None where not known.
+            facts: code, error, http_status, request_id, answer, gone, throttled; None where not known.
         """
         told = {"is": verdict, "pause": pause_ms, **{k: v for k, v in facts.items() if v is not None}}
         place = {"task": mark.task, "digit": mark.digit, "attempt": mark.attempt}
@@ -187,6 +203,23 @@ class ChannelQueue:
     def sweep(self, most: int) -> list[str]:
         """The channels, so many at the most, that wait and that nobody serves."""
         return self._call("sweep", json.dumps(self._end), most)
+
+    def refuse(self, code: str, *, probe: bool) -> bool:
+        """Pause the fleet's requests: the API refuses the account or the clock.
+
+        Args:
+            code: the API's Code.
+            probe: the refused digit was sent to try.
+
+        Returns:
+            Whether the caller raises the alarm; else somebody did.
+        """
+        return self._call("refuse", self._limits.probe, code, "1" if probe else "0", _QUIET_MS) == ["ALARM"]
+
+    def refusal(self) -> tuple[str, int] | None:
+        """The API's Code and the ms since requests pause because of it; None if they do not."""
+        answer = self._call("refusal")
+        return (answer[0], answer[1]) if answer else None
 
     def status(self, task_id: str) -> list[Any]:
         """How a task stands; status.lua lists the answers."""

@@ -45,6 +45,7 @@ class Send:
         mark: the attempt.
         doubt: an earlier copy may exist.
         throttled: one of those copies was refused as not executed, and may have burnt the nonce.
+        probe: requests pause because the API refuses the account or the clock; this one tries whether it still does.
         left_ms: time to the task's deadline when the server answered.
         payload: what the producer handed in, encrypted.
     """
@@ -52,6 +53,7 @@ class Send:
     mark: Mark
     doubt: bool
     throttled: bool
+    probe: bool
     left_ms: int
     payload: str
 
@@ -80,9 +82,9 @@ Step = Send | Wait | Left
 def read_step(answer: list[Any]) -> Step:
     """The answer of claim, settle or release."""
     match answer:
-        case ["SEND", task, digit, attempt, signed_at, kid, ak, doubt, throttled, left_ms, payload]:
+        case ["SEND", task, digit, attempt, signed_at, kid, ak, doubt, throttled, probe, left_ms, payload]:
             mark = Mark(task, digit, attempt, signed_at, kid, ak)
-            return Send(mark, bool(doubt), bool(throttled), left_ms, payload)
+            return Send(mark, bool(doubt), bool(throttled), bool(probe), left_ms, payload)
         case ["WAIT", ms]:
             return Wait(ms)
         case [word, *_]:

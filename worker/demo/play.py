@@ -10,7 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from worker.demo.scene import CLOSING_INSTANCE, INSTANCE, KILL_AT_S, KINDS, Line, Press, lines, presses, rules
+from worker.demo.scene import (
+    CLOSING_INSTANCE,
+    INSTANCE,
+    KILL_AT_S,
+    KINDS,
+    THROTTLE_AT_S,
+    Line,
+    Press,
+    late_rules,
+    lines,
+    presses,
+    rules,
+)
 from worker.demo.verdict import Enqueued, Verdict, judge
 from worker.dial import PAUSES_MS
 from worker.errors import ChannelBroken, DtmfError
@@ -127,7 +139,7 @@ class _Play:
 
     def to_the_end(self) -> Played:
         self._on.control.set_scene({"rules": rules(self._cast)})
-        began = time.monotonic()
+        began, throttled = time.monotonic(), False
         for press in self._script:
             while time.monotonic() < began + press.at:
                 self._look_at_one()
@@ -135,6 +147,10 @@ class _Play:
                 time.sleep(0.001)
             if not self._killed_at and press.at > KILL_AT_S:
                 self._kill_one()
+            if not throttled and press.at > THROTTLE_AT_S:
+                throttled = True
+                self._on.control.add_rules(*late_rules(self._cast))
+                self._say("the API throttles from now on; the fleet slows down together")
             self._enqueue(press)
             self._show()
         end = time.monotonic() + PATIENCE_S

@@ -2,21 +2,23 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 from zlib import crc32
 
+from worker.simulator import markup
 from worker.simulator.calls import Call
 from worker.simulator.errors import Refusal
-from worker.simulator.shapes import ODD
+from worker.simulator.shapes import NO_ROOT, ODD
 
 JSON_TYPE = "application/json;charset=utf-8"
 
-# These come from the API itself, which answers in its own shape; all others from the gateway before it.
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _SOME_TIME = 9_007_199_254_740_991
+# These come from the API itself, which answers in its own shape; all others from the gateway before it.
 _OF_THE_API = ("NotExists.",)
 _NUMBERS = re.compile(r"\+?(\d{3,15})\D{1,12}?(\d{3,15})")
 _PAGE = (
@@ -49,8 +51,10 @@ def new_request_id() -> str:
     return str(uuid4()).upper()
 
 
-def refused(refusal: Refusal, request_id: str, host: str) -> Answer:
-    """The body of an error, in the gateway's shape or in the API's own."""
+def refused(
+    refusal: Refusal, request_id: str, host: str, request: Mapping[str, str], odd: frozenset[str] = frozenset()
+) -> Answer:
+    """The body of an error, in the gateway's shape or in the API's own, as JSON or as the request wants it."""
     code = refusal.code
     if code.startswith(_OF_THE_API) or refusal.status == 200:
         body: dict[str, Any] = {
@@ -68,7 +72,9 @@ def refused(refusal: Refusal, request_id: str, host: str) -> Answer:
             "Message": refusal.message,
             "Recommend": f"https://api.aliyun.com/troubleshoot?q={code}&product=CCC&requestId={request_id}",
         }
-    return Answer(code, refusal.status, _dump(body), request_id, retry_after_ms=refusal.retry_after_ms)
+    answer = _answer(code, refusal.status, body, request, odd)
+    answer.retry_after_ms = refusal.retry_after_ms
+    return answer
 
 
 def page(status: int, request_id: str) -> Answer:
@@ -82,17 +88,31 @@ def redirect(status: int, location: str, request_id: str) -> Answer:
     return Answer("(redirect)", status, b"", request_id, content_type="text/html", location=location)
 
 
-def executed(call: Call, request: dict[str, str], request_id: str, now_ms: int, odd: frozenset[str]) -> Answer:
+def executed(call: Call, request: Mapping[str, str], request_id: str, now_ms: int, odd: frozenset[str]) -> Answer:
     """Success. ``odd`` names the shapes of `ODD` in which the answer departs from its schema."""
     facts = (call.instance_id, call.job_id, call.channel_id, request["UserId"], request["DeviceId"])
     pieces = _pieces(*facts)
-    if len(pieces) == 3 and not odd:
+    if len(pieces) == 3 and not odd and not _wants_xml(request):
         body = f'{{"RequestId":"{request_id}",{str(now_ms).join(pieces)}'.encode("utf-8", "surrogatepass")
         return Answer("OK", 200, body, request_id)
     content = {"RequestId": request_id} | _success(*facts, now_ms)
     for name in odd:
         ODD[name](content)
-    return Answer("OK", 200, _dump(content), request_id)
+    return _answer("OK", 200, content, request, odd)
+
+
+def _answer(code: str, status: int, content: dict[str, Any], request: Mapping[str, str], odd: frozenset[str]) -> Answer:
+    """The content as the request wants it written."""
+    if not _wants_xml(request):
+        body = _JSON.encode(content).encode("utf-8", "surrogatepass")
+        return Answer(code, status, body, content["RequestId"])
+    root = "Error" if status >= 400 else "SendDtmfSignalingResponse"
+    body = markup.write(content, None if NO_ROOT in odd else root)
+    return Answer(code, status, body, content["RequestId"], content_type=markup.XML_TYPE)
+
+
+def _wants_xml(request: Mapping[str, str]) -> bool:
+    return request.get("Format", "").upper() == "XML"
 
 
 @lru_cache(maxsize=4096)
@@ -100,10 +120,6 @@ def _pieces(instance: str, job: str, channel: str, user: str, device: str) -> li
     """The answer of a channel without its request id, cut where the time stands: it is the same each time."""
     whole = _JSON.encode(_success(instance, job, channel, user, device, _SOME_TIME))
     return whole[1:].split(str(_SOME_TIME))
-
-
-def _dump(body: dict[str, Any]) -> bytes:
-    return _JSON.encode(body).encode("utf-8", "surrogatepass")
 
 
 def _numbers(channel_id: str) -> tuple[str, str, str]:

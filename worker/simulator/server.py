@@ -92,7 +92,13 @@ class Simulator:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flusher
         if self._runner is not None:
+            server = self._runner.server
+            open_ones = [] if server is None else [connection.transport for connection in server.connections]
             await self._runner.cleanup()
+            for transport in open_ones:
+                if transport is not None:
+                    transport.abort()  # a TLS connection would wait for its client's goodbye
+            await asyncio.sleep(0)
         self.service.log.close()
 
     async def _flush(self) -> None:

@@ -116,7 +116,7 @@ class Service:
             request = read(method, target, headers, body)
         except Refusal as refusal:
             request = SignedRequest("", method, "", {})
-            answer = refused(refusal, request_id, headers.get("host", ""))
+            answer = refused(refusal, request_id, headers.get("host", ""), {})
             return Exchange(request, Plan(), request_id, received_at, received_mono, answer=answer)
         plan = self.stage.plan(call_key(request.parameters))
         exchange = Exchange(request, plan, request_id, received_at, received_mono)
@@ -173,7 +173,7 @@ class Service:
                     self.gateway.refused_later(request)
                 raise
         except Refusal as refusal:
-            exchange.answer = refused(refusal, request_id, request.host)
+            exchange.answer = refused(refusal, request_id, request.host, request.parameters, plan.shapes)
         if plan.page is not None:
             exchange.answer = page(plan.page.status, request_id)
 

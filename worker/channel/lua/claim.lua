@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
---[[ include: keys end next
+--[[ include: keys pace end next
 claim: a run takes the channel, or goes on with it after a wait or after a lost answer of the server.
 At most one token lives on a channel; a mark that is found there is in doubt: its request may be on its way.
 
 KEYS    none
-ARGV 1  env: lease, step_wait, rate_ms, record_ttl, break_ms (ms), kid, ak, worker,
+ARGV 1  env: lease, step_wait, rate, record_ttl, break_ms (ms), kid, ak, worker,
         stop (true: hand the channel over, unless a mark is open)
      2  channel digest
      3  token, random, one per run

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---[[ include: keys end next
+--[[ include: keys pace end next
 settle: the verdict on the marked attempt, and in the same step what comes next on the channel.
 The mark it names is the guard: a verdict that comes twice, late or from a run that lost the channel changes
 nothing. So a caller whose answer was lost may send the same call again.
@@ -11,7 +11,7 @@ ARGV 1  env: as for claim
      4  mark: task, digit, attempt
      5  verdict: is (ok | presumed | retry | unknown | failed | expired), pause (ms: ok and presumed, until the
         next digit; retry, until the next attempt; unknown, how long the attempt may still be executed),
-        gone (true: the call is gone), code, error (class), http_status, request_id, answer (encrypted)
+        throttled (the ms that the API asked to pause, because the account's quota is used up), gone (true: the call is gone), code, error (class), http_status, request_id, answer (encrypted)
 Answer  {STALE} token or mark are not as stored; or the answer of next_step (shared/next.lua)
 ]]
 local env, ch, token = cjson.decode(ARGV[1]), ARGV[2], ARGV[3]
@@ -36,6 +36,13 @@ local function end_and_break(state)
   end_task(env, ch, mark.task, state, { code = verdict.code, error = verdict.error })
   break_line(env, ch, mark.task, verdict.code or verdict.error, verdict.gone)
 end
+
+local known = { ok = true, presumed = true, failed = true }
+-- A probe that was taken, or refused for a reason of its own, shows that account and clock are right again.
+if channel.probe and known[verdict.is] then redis.call('HDEL', REFUSAL, 'since', 'delay', 'probe_at') end
+
+if verdict.throttled then pace_throttled(env, tonumber(channel.marked_at), verdict.throttled) end
+if verdict.is == 'ok' or verdict.is == 'presumed' then pace_accepted(env) end
 
 local task = task_key(mark.task)
 drop_mark(ch)

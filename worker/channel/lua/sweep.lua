@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---[[ include: keys end next
+--[[ include: keys pace end next
 sweep: find channels that nobody serves. A channel is offered again after 1 s, then after twice as long each
 time, up to 30 s, so that a fleet without a free slot is not flooded with messages.
 

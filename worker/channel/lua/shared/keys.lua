@@ -3,7 +3,7 @@
 local DUE = 'dtmf:due'
 local RECORDS = 'dtmf:records'
 local WAITING = 'dtmf:waiting'
-local RATE = 'dtmf:rate'
+local REFUSAL = 'dtmf:refusal'
 
 local function channel_key(ch) return 'dtmf:ch:' .. ch end
 local function queue_key(ch) return 'dtmf:q:' .. ch end
@@ -34,10 +34,17 @@ local function has_live_run(channel, env)
   return channel.token and channel.boot == env.boot and tonumber(channel.lease_until) > env.now
 end
 
+-- The Code with which the API refuses every request, or nil.
+local function refusal_code()
+  local refusal = redis.call('HMGET', REFUSAL, 'since', 'code')
+  return refusal[1] and refusal[2] or nil
+end
+
 local function drop_token(ch)
   redis.call('HDEL', channel_key(ch), 'token', 'lease_until', 'boot')
 end
 
 local function drop_mark(ch)
-  redis.call('HDEL', channel_key(ch), 'task', 'digit', 'attempt', 'signed_at', 'marked_at', 'kid', 'ak', 'throttled')
+  redis.call('HDEL', channel_key(ch), 'task', 'digit', 'attempt', 'signed_at', 'marked_at', 'kid', 'ak', 'throttled',
+    'probe')
 end

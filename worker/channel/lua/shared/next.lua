@@ -1,15 +1,20 @@
--- next_step: what the run that holds the channel does now. Needs keys.lua and end.lua.
--- env: as for end.lua, and lease, step_wait (the longest wait that a run sits out), rate_ms (least time between
--- two digits of the whole fleet, 0 for none), kid and ak (the keys with which this run would sign), stop.
+-- next_step: what the run that holds the channel does now. Needs keys.lua, pace.lua and end.lua.
+-- env: as for end.lua, and lease, step_wait (the longest wait that a run sits out), rate (see pace.lua), kid and ak
+-- (the keys with which this run would sign), stop.
 -- Answers {EMPTY}, {HANDED}, {PAUSED}, {LATER, ms}, {WAIT, ms} or {SEND, ...} (see send_answer).
 
--- {SEND, id, digit, attempt, signed_at (s), kid, ak, doubt, throttled, ms to the deadline, payload}
+-- A channel whose turn in the line comes later is fetched a little early, and its run waits for the moment itself.
+local EARLY_MS = 200
+
+-- {SEND, id, digit, attempt, signed_at (s), kid, ak, doubt, throttled, probe, ms to the deadline, payload}
 local function send_answer(ch, env, id, doubt)
-  local mark = redis.call('HMGET', channel_key(ch), 'digit', 'attempt', 'signed_at', 'kid', 'ak', 'throttled')
+  local mark = redis.call('HMGET', channel_key(ch), 'digit', 'attempt', 'signed_at', 'kid', 'ak', 'throttled',
+    'probe')
   local task = redis.call('HMGET', task_key(id), 'deadline', 'payload', 'boot')
   return {
     'SEND', id, tonumber(mark[1]), tonumber(mark[2]), tonumber(mark[3]), mark[4], mark[5],
-    (doubt or task[3] ~= env.boot) and 1 or 0, mark[6] and 1 or 0, tonumber(task[1]) - env.now, task[2],
+    (doubt or task[3] ~= env.boot) and 1 or 0, mark[6] and 1 or 0, mark[7] and 1 or 0, tonumber(task[1]) - env.now,
+    task[2],
   }
 end
 
@@ -35,38 +40,30 @@ local function sendable_head(env, ch)
   while true do
     local id = redis.call('LINDEX', queue_key(ch), 0)
     if not id then return nil end
-    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'lead_until', 'lead')
+    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'lead_until', 'lead', 'start_at')
     if task[1] then
       local pressed = end_task(env, ch, id, 'cancelled', { error = 'TaskCancelled' })
       if pressed > 0 then break_line(env, ch, id, 'TaskCancelled', false) end
     elseif tonumber(task[2]) <= env.now then
-      end_task(env, ch, id, 'expired', { error = 'TaskExpired' })
+      end_task(env, ch, id, 'expired', { error = 'TaskExpired', code = refusal_code() })
       break_line(env, ch, id, 'TaskExpired', false)
     else
-      return id, tonumber(task[2]), tonumber(task[3]), tonumber(task[4])
+      return id, tonumber(task[2]), tonumber(task[3]), tonumber(task[4]), tonumber(task[5])
     end
   end
 end
 
--- The fleet's rate limit is a line of moments, one digit each. A channel takes its moment once and waits for it,
--- so that no channel is starved by others that ask more often.
-local function rate_wait(ch, env, deadline)
-  if env.rate_ms <= 0 then return 0 end
-  local slot = tonumber(redis.call('HGET', channel_key(ch), 'slot'))
-  -- One that nobody came for long ago (a pause, a cancelled task) would be one of many that go off at once.
-  if slot and slot < env.now - 10000 then slot = nil end
-  if not slot then
-    slot = math.max(tonumber(redis.call('GET', RATE)) or 0, env.now)
-    if slot >= deadline then return deadline - env.now end
-    redis.call('SET', RATE, string.format('%.3f', slot + env.rate_ms), 'PX', math.ceil(slot - env.now + 60000))
-    redis.call('HSET', channel_key(ch), 'slot', slot)
-  end
-  return math.ceil(slot - env.now)
+-- While the API refuses the account or the clock, requests pause, but for a probe now and then. Channels come back
+-- spread out, some 500 a second, so that an outage with thousands of them does not keep the server busy.
+local function refusal_wait(ch, env, probe_at)
+  if not probe_at or probe_at <= env.now then return 0 end
+  local place = tonumber(string.sub(ch, 1, 4), 16) or 0
+  return math.ceil(probe_at - env.now + 2 * redis.call('ZCARD', DUE) * place / 65536)
 end
 
 local function next_step(env, ch)
   local key = channel_key(ch)
-  local id, deadline, lead_until, lead = sendable_head(env, ch)
+  local id, deadline, lead_until, lead, start_at = sendable_head(env, ch)
   if not id then
     leave_idle(ch, env)
     return { 'EMPTY' }
@@ -82,13 +79,16 @@ local function next_step(env, ch)
   end
   -- The pause in front of a task is its own: it goes with the task if that is cancelled.
   if not lead_until then
-    lead_until = env.now + lead
+    lead_until = math.max(env.now, start_at or 0) + lead
     redis.call('HSET', task_key(id), 'started_at', env.now, 'lead_until', lead_until)
   end
   local wait = math.max(lead_until, tonumber(channel.not_before) or 0, tonumber(channel.hold_until) or 0) - env.now
-  if wait <= 0 then wait = rate_wait(ch, env, deadline) end
+  local probe_at = tonumber(redis.call('HGET', REFUSAL, 'probe_at'))
+  if wait <= 0 then wait = refusal_wait(ch, env, probe_at) end
+  local early = 0
+  if wait <= 0 then wait, early = pace_wait(ch, env, deadline), EARLY_MS end
   if wait > env.step_wait then
-    leave(ch, env, math.min(env.now + wait, deadline))
+    leave(ch, env, math.min(env.now + wait - early, deadline))
     return { 'LATER', wait }
   elseif wait > 0 then
     return { 'WAIT', wait }
@@ -97,5 +97,9 @@ local function next_step(env, ch)
   redis.call('HSET', key, 'task', id, 'digit', place[1], 'attempt', place[2] or 1,
     'signed_at', math.floor(env.now / 1000), 'marked_at', env.now, 'kid', env.kid, 'ak', env.ak)
   redis.call('HDEL', key, 'slot')
+  if probe_at then
+    redis.call('HSET', key, 'probe', 1)
+    redis.call('HSET', REFUSAL, 'probe_at', env.now + tonumber(redis.call('HGET', REFUSAL, 'delay')))
+  end
   return send_answer(ch, env, id, false)
 end
