@@ -130,6 +130,15 @@ class Settings(BaseSettings):
     DTMF_TOTAL_TIMEOUT_MS: int = Field(6000, gt=0, le=10_000)
     """Longest request in all. A worker that is told to stop waits so long at the most for its digit."""
 
+    DTMF_LOG_FORMAT: Literal["text", "json"] = "text"
+    """How a worker logs: text, or json with one object a line."""
+    SENTRY_DSN: SecretStr | None = None
+    """Where workers and `dtmf` report faults; by default nowhere."""
+    SENTRY_ENVIRONMENT: str | None = None
+    """Sentry's name for the deployment; by default production."""
+    SENTRY_RELEASE: str | None = None
+    """Sentry's name for the release; by default this package's version."""
+
     @field_validator("REDIS_URL")
     @classmethod
     def _redis_url(cls, url: SecretStr) -> SecretStr:
@@ -223,6 +232,8 @@ class Settings(BaseSettings):
             faults += [f"{name} is missing; a worker needs it" for name in missing]
             faults += _faults_towards_the_api(settings)
             faults += _faults_of_credentials(settings, wrong)
+            # Of a worker alone: a producer's SENTRY_DSN is its own affair.
+            faults += _faults_of_sentry(settings)
         if faults:
             raise SettingsError(faults)
         return settings
@@ -271,6 +282,21 @@ def _faults_towards_the_api(settings: Settings) -> list[str]:
         except BadCredentials as error:
             faults.append(f"ALIBABA_CLOUD_ACCESS_KEY_ID, its secret or the security token: {error}")
     return faults
+
+
+def _faults_of_sentry(settings: Settings) -> list[str]:
+    dsn = settings.SENTRY_DSN and settings.SENTRY_DSN.get_secret_value()
+    if not dsn:
+        return []
+    from sentry_sdk.utils import BadDsn, Dsn  # noqa: PLC0415 - a producer has no use for it
+
+    try:
+        parts = Dsn(dsn)
+    except (BadDsn, ValueError):
+        return ["SENTRY_DSN is not of the form https://key@host/project, as Sentry shows it"]
+    if parts.scheme != "https" and not is_this_machine(parts.host):
+        return ["SENTRY_DSN must begin with https:// (http:// is taken for this machine only)"]
+    return []
 
 
 def _faults_between(settings: Settings) -> list[str]:

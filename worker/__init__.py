@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from worker.celery_app import app as app
     from worker.celery_app import send_dtmf as send_dtmf
 
+__version__ = "0.1.0"
+
 _FROM_APP = ("app", "send_dtmf")
 
 

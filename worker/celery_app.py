@@ -16,6 +16,7 @@ class DtmfCelery(Celery):
     """Celery under our settings, which are read when they are first needed, not at import."""
 
     fleet: Any
+    log_cls = "worker.monitoring.logs:Logging"
 
     def on_configure(self) -> None:  # type: ignore[override]  # Celery takes a method for its signal
         """Called by Celery before it reads its configuration.

@@ -7,6 +7,7 @@ It needs REDIS_URL and DTMF_SECRET_KEYS, and nothing of the API.
 """
 
 import json
+import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ from worker.errors import (
     UnsupportedOption,
 )
 from worker.limits import limits_of
+from worker.monitoring.logs import Event
 from worker.record import Record, State
 from worker.task import Task, check_channel_id, check_task_id, task_from
 from worker.vault import Vault, channel_digest
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     _Result = AsyncResult[Any]
 else:
     _CeleryTask, _Result = CeleryTask, AsyncResult
+
+log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -134,6 +138,8 @@ class Door:
             start_at_ms=task.start_at_ms,
         )
         answer, repeated = self._insist(new)
+        if answer[0] in {"QUEUED", "PUBLISH", "KNOWN"}:
+            log.info(Event("task.enqueued", task=task_id, ch=ch, digits=new.n, answer=answer[0]))
         match answer:
             case ["QUEUED"]:
                 return None

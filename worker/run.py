@@ -20,6 +20,7 @@ from worker.ccc import (
     NoCredentials,
     Refused,
     TooLate,
+    Unanswered,
 )
 from worker.channel.queue import ChannelQueue, Signer
 from worker.channel.server import OUTAGE
@@ -27,6 +28,8 @@ from worker.channel.steps import Left, Send, Step, Verdict, Wait
 from worker.clock import clock
 from worker.errors import DtmfError, UnknownSecretKey
 from worker.lease import Run
+from worker.monitoring.logs import Event
+from worker.monitoring.reports import report_refused
 from worker.task import Payload
 from worker.vault import Vault
 
@@ -130,15 +133,15 @@ class _Serve:
             step = self._claim()
         except OUTAGE as error:
             # It needs no repeat: if it was carried out, the lease runs out, and the sweeper finds the channel.
-            log.warning(
-                "channel %s: no answer to a claim (%s); left to the sweeper", self._run.ch, type(error).__name__
-            )
+            log.warning(Event("run.abandoned", ch=self._run.ch, error=type(error).__name__))
             return Left.STALE
         if isinstance(step, Left):
             return step
+        log.debug(Event("run.claimed", ch=self._run.ch))
         with self._parts.heartbeat(self._run):
             while not isinstance(step, Left):
                 step = self._wait(step) if isinstance(step, Wait) else self._send(step)
+        log.debug(Event("run.ended", ch=self._run.ch, left=step))
         return step
 
     @property
@@ -183,10 +186,10 @@ class _Serve:
             self._run.busy_for(self._pace.redis + 1)
             try:
                 return call()
-            except OUTAGE:
+            except OUTAGE as error:
                 patience = self._pace.farewell if self._parts.stopping.is_set() else self._pace.outage
                 if clock() > began + patience:
-                    log.warning("channel %s: Redis does not answer; left to the sweeper", self._run.ch)
+                    log.warning(Event("run.abandoned", ch=self._run.ch, error=type(error).__name__))
                     self._repeated = False
                     return Left.STALE
                 self._repeated = True
@@ -217,14 +220,9 @@ class _Serve:
                 **facts,
             )
 
-        if fate.verdict not in {Verdict.OK, Verdict.PRESUMED, Verdict.RETRY}:
-            log.warning(
-                "task %s digit %d: %s (%s)",
-                step.mark.task,
-                step.mark.digit,
-                fate.verdict,
-                error or "no answer",
-            )
+        told = {name: facts[name] for name in ("code", "http_status", "request_id")}
+        event = self._event("digit.settled", step, verdict=fate.verdict, **told, reason=error and str(error))
+        log.log(_level(fate), event)
         step_after = self._insist(call)
         if step_after is Left.STALE and self._repeated:
             # The lost answer may have been the one that carried the next step: the claim asks for it again.
@@ -269,6 +267,7 @@ class _Serve:
     # The attempt
 
     def _send(self, step: Send) -> Step:
+        log.debug(self._event("digit.marked", step))
         deadline = self._asked + step.left_ms / 1000
         attempt = Attempt(step.mark.attempt, step.doubt, step.throttled, resend=False)
         if clock() >= deadline:
@@ -280,11 +279,12 @@ class _Serve:
             self._pause_after_ms = max(payload.gap_ms, payload.pauses_ms[step.mark.digit - 1])
         except UnknownSecretKey as error:
             # Another worker may have the key. If none has, the task ends at its deadline.
-            log.error("task %s: %s", step.mark.task, error)
+            log.error(self._event("task.unreadable", step, reason=str(error)))
             return self._release(attempt, self._pace.step)
         except (DtmfError, LookupError, TypeError, ValueError, AttributeError) as error:
             # Nothing can be sent of such a task, and a run that raised would come back to it for ever.
-            log.error("task %s: %s", step.mark.task, error if isinstance(error, DtmfError) else type(error).__name__)
+            reason = str(error) if isinstance(error, DtmfError) else type(error).__name__
+            log.error(self._event("task.unreadable", step, reason=reason))
             return self._settle(step, Fate(Verdict.UNKNOWN, may_arrive=True))
         if self._credentials is None:
             return self._release(attempt, self._pace.step)
@@ -327,6 +327,9 @@ class _Serve:
         except ApiError as error:
             result = error
         attempt.copies += 1
+        if isinstance(result, Unanswered):
+            level = logging.DEBUG if attempt.copies > 1 or step.doubt else logging.WARNING
+            log.log(level, self._event("digit.unanswered", step, http_status=result.http_status, reason=str(result)))
         if isinstance(result, Refused):
             self._refuse(result, step, doubt=attempt.doubt)
         return attempt.judge(result)
@@ -337,9 +340,9 @@ class _Serve:
             return  # a copy that is too old is refused for its age
         try:
             if self._queue.refuse(error.code or "unreadable", probe=step.probe):
-                log.critical("the API refuses every request; they pause until it accepts one: %s", error)
+                report_refused(error.code, str(error))
         except OUTAGE:
-            log.warning("the API refuses every request, and Redis cannot be told: %s", error)
+            log.warning(Event("alarm.untold", code=error.code, reason=str(error)))
 
     def _open(self, step: Send) -> Payload:
         """The head task's payload; decrypted once for all its digits."""
@@ -359,6 +362,16 @@ class _Serve:
             user_id=payload.user_id or defaults.user_id,
             device_id=payload.device_id or defaults.device_id,
         )
+
+    def _event(self, name: str, step: Send, **fields: object) -> Event:
+        mark = step.mark
+        return Event(name, task=mark.task, ch=self._run.ch, digit=mark.digit, attempt=mark.attempt, **fields)
+
+
+def _level(fate: Fate) -> int:
+    """An operator is told of a digit that was refused, or of which nobody knows; not of a call that has ended."""
+    trouble = fate.verdict is Verdict.UNKNOWN or (fate.verdict is Verdict.FAILED and not fate.gone)
+    return logging.WARNING if trouble else logging.DEBUG
 
 
 def _error_name(fate: Fate) -> str | None:

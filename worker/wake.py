@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from config.celery import WAKE_QUEUE
+from worker.monitoring.logs import Event
 
 log = logging.getLogger(__name__)
 
@@ -21,4 +22,4 @@ def publish_wake(app: Any, ch: str) -> None:
     try:
         app.tasks[SERVE_TASK].apply_async((ch,), queue=WAKE_QUEUE, retry=False)
     except (OperationalError, RedisError, OSError) as error:
-        log.warning("channel %s: no message sent (%s); left to the sweeper", ch, type(error).__name__)
+        log.warning(Event("wake.unsent", ch=ch, error=type(error).__name__))

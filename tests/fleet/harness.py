@@ -34,7 +34,7 @@ QUICK = {
     "DTMF_TOTAL_TIMEOUT_MS": 1500,
     "DTMF_HOLD_MS": 1500,
 }
-FAULTY_LINES = ("Traceback", "unexpected error", "CRITICAL")
+FAULTY_LINES = ("Traceback", "thread.failed", "run.failed", "CRITICAL")
 _numbers = count(1)
 T = TypeVar("T")
 

@@ -66,5 +66,5 @@ def test_an_access_key_that_the_api_does_not_know_raises_one_alarm_and_tasks_wai
     assert {event["code"] for event in requests} == {"InvalidAccessKeyId.NotFound"}
     # Each of the 16 threads may have had its request on the way when the first was refused; then there are probes.
     assert len(requests) < 40
-    assert ground.logs().count("the API refuses every request") == 1
+    assert ground.logs().count("alarm.refused") == 1
     until(lambda: ground.send_dtmf.door.queue.refusal() is None, "no pause any more")

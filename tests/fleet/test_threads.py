@@ -48,7 +48,7 @@ def test_a_thread_goes_on_after_an_error_that_nobody_expected(caplog: pytest.Log
     loop.start()
     until(lambda: len(turns) > 2, "turns after the error")
     loop.stop()
-    assert "test: unexpected error; going on" in caplog.text
+    assert "thread.failed thread=test" in caplog.text
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_a_server_that_goes_away_between_the_queue_and_the_message_does_not_undo
     result = send_dtmf.delay(**CALL)
     assert queued(redis_client) == [result.id]
     assert messages(redis_client) == []
-    assert f"channel {CH}: no message sent" in caplog.text
+    assert f"wake.unsent ch={CH}" in caplog.text
     # The sweeper will look at it.
     assert redis_client.zscore("dtmf:due", CH)
 

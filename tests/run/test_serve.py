@@ -167,7 +167,7 @@ def test_a_refused_account_raises_one_alarm_and_the_task_waits(set_up: SetUp, ca
     assert stage.settled() == [("t1", "sent")]
     assert stage.api.keys == "11112"
     assert len(set(stage.api.nonces)) == 5
-    assert [record.levelname for record in caplog.records if "refuses" in record.message] == ["CRITICAL"]
+    assert [record.levelname for record in caplog.records if "alarm.refused" in record.message] == ["CRITICAL"]
 
 
 def test_a_refused_copy_of_a_digit_in_doubt_ends_it_as_unknown(stage: Stage) -> None:

@@ -445,3 +445,24 @@ def test_whatever_stands_in_the_environment_the_only_error_is_a_settings_error(
 def test_a_url_with_a_password_of_any_bytes_is_not_shown(raw: bytes) -> None:
     password = SECRET + os.fsdecode(raw)
     assert SECRET not in told({**PRODUCER, "REDIS_URL": f"redis://:{password}@localhost/0"}, worker=False)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("sentry.example/1", "is not of the form https://key@host/project"),
+        ("https://sentry.example/1", "is not of the form https://key@host/project"),
+        (f"https://{SECRET}@sentry.example/{SECRET}", "is not of the form https://key@host/project"),
+        (f"https://{SECRET}@sentry.example:port/1", "is not of the form https://key@host/project"),
+        ("http://key@sentry.example/1", "must begin with https://"),
+    ],
+)
+def test_a_worker_checks_where_faults_are_reported(dsn: str, said: str) -> None:
+    (fault,) = faults(WORKER | {"SENTRY_DSN": dsn}, worker=True)
+    assert fault.startswith(f"SENTRY_DSN {said}")
+    assert SECRET not in fault
+
+
+def test_a_producers_sentry_is_its_own_affair() -> None:
+    assert load(PRODUCER | {"SENTRY_DSN": "http://key@sentry.internal/1"}).SENTRY_DSN
+    assert load(WORKER | {"SENTRY_DSN": "http://key@127.0.0.1:9000/1"}, worker=True).SENTRY_DSN

@@ -1,5 +1,6 @@
 """The command line, `dtmf`: one file a command, loaded when it is called."""
 
+import os
 from importlib import import_module
 
 import click
@@ -50,3 +51,7 @@ class _Lazy(click.Group):
 @click.version_option(package_name="ccc-dtmf-worker")
 def main() -> None:
     """Key presses to Alibaba Cloud CCC: in order per channel, once, in time."""
+    if os.environ.get("SENTRY_DSN"):
+        from worker.monitoring.sentry import start_for_command  # noqa: PLC0415 - few need it
+
+        start_for_command()

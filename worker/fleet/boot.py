@@ -12,6 +12,7 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from redis.exceptions import RedisError
 
 from config.settings import Settings
+from worker import __version__
 from worker.ccc import CccClient
 from worker.channel.queue import ChannelQueue
 from worker.channel.server import check_server, connect
@@ -21,6 +22,9 @@ from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.sweeper import Sweeper
 from worker.limits import limits_of
+from worker.monitoring.logs import Event
+from worker.monitoring.reports import report_run_failure
+from worker.monitoring.sentry import start_sentry
 from worker.run import Defaults, Pace, Parts, serve
 from worker.vault import Vault
 from worker.wake import publish_wake
@@ -39,6 +43,9 @@ class Fleet(bootsteps.StartStopStep):
         self._app = worker.app
         try:
             settings = Settings.load(worker=True)
+            start_sentry(settings)
+            # The banner is not JSON.
+            worker.quiet = worker.quiet or settings.DTMF_LOG_FORMAT == "json"
             if not issubclass(worker.pool_cls, ThreadPool):
                 raise DtmfError("a DTMF worker runs on threads; start it with -P threads")
             self._build(settings, worker.concurrency, worker.hostname)
@@ -55,7 +62,8 @@ class Fleet(bootsteps.StartStopStep):
         tls = settings.redis_tls
         client = connect(url, timeout=timeout, max_connections=concurrency + _SPARE_CONNECTIONS, **tls)
         server = check_server(client, allow_volatile=settings.DTMF_REDIS_ALLOW_VOLATILE)
-        log.info("%s serves up to %d channels; %s; API %s", name, concurrency, server, settings.endpoint)
+        about = {"version": __version__, "channels": concurrency, "server": server, "api": settings.endpoint}
+        log.info(Event("worker.started", worker=name, **about))
         limits = limits_of(settings)
         queue = ChannelQueue(client, limits, worker=name)
         quick = connect(url, timeout=min(timeout, settings.DTMF_LEASE_MS / 1000), max_connections=2, **tls)
@@ -100,7 +108,10 @@ class Fleet(bootsteps.StartStopStep):
 
     def serve(self, ch: str) -> None:
         """One run."""
-        serve(self._parts, ch)
+        try:
+            serve(self._parts, ch)
+        except Exception as error:  # noqa: BLE001 - Celery would log its text, which may hold anything
+            report_run_failure(ch, error)
 
     def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Start the threads."""
@@ -120,9 +131,10 @@ class Fleet(bootsteps.StartStopStep):
 
         Nothing is lost by it: what a worker leaves behind, the fleet finishes as if it had been killed.
         """
+        log.info(Event("worker.stopping", runs=len(self.heartbeat)))
         pace = self._parts.pace
         time.sleep(pace.request + pace.farewell + 1)
-        log.warning("the shutdown hangs, most likely on Redis; leaving at once")
+        log.warning(Event("worker.stuck"))
         logging.shutdown()
         os._exit(0)
 
@@ -135,9 +147,6 @@ class Fleet(bootsteps.StartStopStep):
         try:
             self._follower.leave()
         except RedisError as error:
-            log.info(
-                "the follower's name stays in its group (%s); another worker takes it out",
-                type(error).__name__,
-            )
+            log.info(Event("follower.left_behind", error=type(error).__name__))
 
     terminate = stop

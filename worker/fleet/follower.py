@@ -16,6 +16,8 @@ from redis.exceptions import ResponseError
 from worker.clock import clock
 from worker.errors import TaskCancelled
 from worker.fleet.loop import Loop
+from worker.monitoring.logs import Event
+from worker.monitoring.reports import report_record
 from worker.outcome import error_of
 from worker.record import Record
 
@@ -119,7 +121,7 @@ class Follower:
         try:
             record = Record.model_validate_json(fields["record"])
         except (KeyError, ValidationError) as error:
-            log.error("a record in %s cannot be read (%s); its result is not written", STREAM, type(error).__name__)
+            log.error(Event("record.unreadable", error=type(error).__name__))
             return
         error_or_none = error_of(record)
         if error_or_none is None:
@@ -128,6 +130,7 @@ class Follower:
             self._store.store_result(record.id, error_or_none, states.REVOKED)
         else:
             self._store.store_result(record.id, error_or_none, states.FAILURE)
+        report_record(record)
 
 
 def _streams(answer: Any) -> list[Entries]:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from worker.channel.server import OUTAGE
+from worker.monitoring.logs import Event
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,13 @@ class Loop:
                 self._turn()
                 pause = self._every
                 if self._down:
-                    log.warning("%s: Redis is back", self._name)
+                    log.warning(Event("redis.back", thread=self._name))
                 self._down = False
             except OUTAGE as error:
                 if not self._down:
-                    log.warning("%s: Redis does not answer (%s); trying again", self._name, type(error).__name__)
+                    log.warning(Event("redis.down", thread=self._name, error=type(error).__name__))
                 self._down = True
             except Exception:
                 # A thread that ends here would leave the fleet without its heartbeat or sweeper for good.
-                log.exception("%s: unexpected error; going on", self._name)
+                log.exception(Event("thread.failed", thread=self._name))
             self._stop.wait(pause)

@@ -1,9 +1,13 @@
 """Finds channels with waiting tasks that nobody serves, and publishes a message for each: the one recovery path."""
 
+import logging
 from collections.abc import Callable
 
 from worker.channel.queue import ChannelQueue
 from worker.fleet.loop import Loop
+from worker.monitoring.logs import Event
+
+log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 200
 
@@ -23,6 +27,7 @@ class Sweeper:
         while True:
             orphans = self._queue.sweep(MOST_AT_ONCE)
             for ch in orphans:
+                log.debug(Event("sweep.published", ch=ch))
                 self._publish(ch)
             if len(orphans) < MOST_AT_ONCE:
                 return

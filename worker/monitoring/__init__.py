@@ -1,0 +1,1 @@
+"""What the worker tells its operators: the log (docs/logs.md) and Sentry."""
