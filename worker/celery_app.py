@@ -17,6 +17,7 @@ class DtmfCelery(Celery):
 
     fleet: Any
     log_cls = "worker.monitoring.logs:Logging"
+    amqp_cls = "worker.messaging:WakeUps"
 
     def on_configure(self) -> None:  # type: ignore[override]  # Celery takes a method for its signal
         """Called by Celery before it reads its configuration.
