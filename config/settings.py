@@ -215,6 +215,19 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: naming every fault, and no secret.
         """
+        settings, faults, _ = cls.examine(worker=worker)
+        if faults:
+            raise SettingsError(faults)
+        return settings
+
+    @classmethod
+    def examine(cls, *, worker: bool) -> tuple[Self, list[str], set[str]]:
+        """Read and check the environment as load does, and go on: for a look at what is there.
+
+        Returns:
+            The settings, every fault, and the names of those settings in whose place another value stands, because
+            they are missing or wrong.
+        """
         faults: list[str] = []
         wrong: dict[str, Any] = {}
         try:
@@ -234,9 +247,7 @@ class Settings(BaseSettings):
             faults += _faults_of_credentials(settings, wrong)
             # Of a worker alone: a producer's SENTRY_DSN is its own affair.
             faults += _faults_of_sentry(settings)
-        if faults:
-            raise SettingsError(faults)
-        return settings
+        return settings, faults, set(wrong)
 
 
 def is_this_machine(host: str) -> bool:

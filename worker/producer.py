@@ -22,8 +22,8 @@ from redis.exceptions import OutOfMemoryError, RedisError
 # Celery's get() finds an error's class among the modules that are loaded: without this, except Gone catches nothing.
 import worker.ccc.errors  # noqa: F401
 from config.settings import Settings
-from worker.channel.queue import ChannelQueue, NewTask
-from worker.channel.server import OUTAGE, connect
+from worker.channel.queue import ChannelQueue, NewTask, Purged
+from worker.channel.server import connect, explain, may_pass
 from worker.errors import (
     ChannelBroken,
     ChannelQueueFull,
@@ -84,6 +84,7 @@ class TaskStatus:
         settled: how many of them have an outcome.
         ahead: tasks ahead of it on its channel; 0 once it has ended.
         left_ms: time to its deadline; 0 once it has ended.
+        ch: digest of its channel.
     """
 
     id: str
@@ -93,6 +94,7 @@ class TaskStatus:
     settled: int
     ahead: int
     left_ms: int
+    ch: str
 
 
 class Door:
@@ -157,10 +159,10 @@ class Door:
             try:
                 return self.queue.enqueue(new), repeated
             except RedisError as error:
-                why = _name(error)
+                why = explain(error)
                 # After a lost answer the task may be in already, although the server has no room for it now.
                 full = isinstance(error, OutOfMemoryError) and not repeated
-                if not isinstance(error, OUTAGE) or time.monotonic() > began + _PATIENCE_S:
+                if not may_pass(error) or time.monotonic() > began + _PATIENCE_S:
                     break
             repeated = True
             time.sleep(_PAUSE_S)
@@ -168,7 +170,7 @@ class Door:
         if full:
             raise SystemQueueFull("the Redis server's memory is full; nothing was enqueued")
         raise QueueUnavailable(
-            f"Redis does not take it ({why}); task {new.id} may or may not have been accepted. "
+            f"{why}; task {new.id} may or may not have been accepted. "
             "Enqueue it again with the same task_id: it stays one task"
         )
 
@@ -181,8 +183,8 @@ class Door:
         try:
             return call(self.queue)
         except RedisError as error:
-            why = _name(error)
-        raise QueueUnavailable(f"Redis does not answer ({why}); it may be asked again")
+            why = explain(error) + ("; it may be asked again" if may_pass(error) else "")
+        raise QueueUnavailable(why)
 
 
 class SendDtmf(_CeleryTask):
@@ -256,9 +258,9 @@ class SendDtmf(_CeleryTask):
             case ["RECORDED", record, *_]:
                 ended = Record.model_validate_json(record)
                 n = len(ended.digits)
-                return TaskStatus(task_id, ended.state, ended, n, n, 0, 0)
-            case [state, _ch, n, settled, _at, _deadline, left_ms, ahead]:
-                return TaskStatus(task_id, State(state), None, n, settled, ahead, left_ms)
+                return TaskStatus(task_id, ended.state, ended, n, n, 0, 0, ended.ch)
+            case [state, ch, n, settled, _at, _deadline, left_ms, ahead]:
+                return TaskStatus(task_id, State(state), None, n, settled, ahead, left_ms, ch)
             case _:
                 raise DtmfError("the queue gave no status")
 
@@ -296,13 +298,10 @@ class SendDtmf(_CeleryTask):
         if self.door.ask(lambda queue: queue.resume(ch)):
             publish_wake(self.app, ch)
 
-
-def _name(error: RedisError) -> str:
-    """What went wrong, without the text, which may hold the URL: NOPERM, ConnectionRefusedError, TimeoutError …"""
-    code = str(error).partition(" ")[0]
-    if code.isalpha() and code.isupper():
-        return code
-    return type(error.__cause__ or error.__context__ or error).__name__
+    def purge(self, channel_id: str) -> Purged:
+        """Cancel every task that waits on a channel; the one whose digit may be on its way before its next digit."""
+        ch = channel_digest(check_channel_id(channel_id))
+        return self.door.ask(lambda queue: queue.purge(ch))
 
 
 def _refusal(answer: list[Any]) -> DtmfError:

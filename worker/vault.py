@@ -57,7 +57,8 @@ class Vault:
         if not keys:
             raise ValueError("at least one secret key is needed")
         self._nonce_keys = {_derive(key, "kid").hex()[:8]: _derive(key, "nonce") for key in keys}
-        self.kid = next(iter(self._nonce_keys))
+        self.kids = list(self._nonce_keys)
+        self.kid = self.kids[0]
         self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key, "encrypt"))) for key in keys])
 
     def knows(self, kid: str) -> bool:

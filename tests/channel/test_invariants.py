@@ -54,6 +54,16 @@ class Channels(RuleBasedStateMachine):
             assert self.desk.queue.cancel(waiting[which])[0] in {"DONE", "REQUESTED"}
 
     @rule(ch=CHANNELS)
+    def purge(self, ch: str) -> None:
+        """All that stays is a task whose digit may be on its way."""
+        marked = self.desk.channel(ch).get("task")
+        waited = len(self.desk.waiting(ch))
+        purged = self.desk.queue.purge(ch)
+        assert purged.in_progress == marked
+        assert self.desk.waiting(ch) == ([marked] if marked else [])
+        assert purged.ended == waited - len(self.desk.waiting(ch))
+
+    @rule(ch=CHANNELS)
     def pause(self, ch: str) -> None:
         self.desk.queue.pause(ch)
 

@@ -10,6 +10,7 @@ from worker.channel.steps import Left, Verdict
 
 CODE = "InvalidAccessKeyId.NotFound"
 OTHER = "d" * 32
+PROBES_MS = (250, 500, 1000, 2000, 4000, 4000, 4000)
 
 
 @pytest.fixture
@@ -90,9 +91,8 @@ def test_probes_come_soon_and_then_ever_later(paused: Desk) -> None:
     for _ in range(6):
         paused.queue.refuse(CODE, probe=True)
         seen.append(next_probe_in(paused))
-    assert seen[0] <= 250
-    assert seen == sorted(seen)
-    assert 3000 < seen[-1] <= 4000
+    # Time passes between a refusal and the look at it.
+    assert all(longest - 200 < ms <= longest for ms, longest in zip(seen, PROBES_MS, strict=True))
 
 
 def test_a_probe_whose_run_dies_is_followed_by_another(paused: Desk) -> None:

@@ -38,6 +38,7 @@ def cases(fit: str, volatile: str, evicting: str) -> dict[str, tuple[dict[str, s
         "evicting": (environment(evicting), []),
         "processes": (good, ["-P", "processes"]),
         "absent": (environment(f"redis://somebody:{PASSWORD}@127.0.0.1:{free_port()}/0"), []),
+        "unknown": (environment(fit.replace("//", f"//somebody:{PASSWORD}@")), []),
     }
 
 
@@ -107,3 +108,9 @@ def test_another_pool_than_threads_is_refused(refused: dict[str, Child]) -> None
 
 def test_a_server_that_is_not_there_is_named_without_its_password(refused: dict[str, Child]) -> None:
     assert "Redis does not answer" in said(refused["absent"])
+
+
+def test_a_password_that_the_server_does_not_take_is_named_as_such(refused: dict[str, Child]) -> None:
+    text = said(refused["unknown"])
+    assert "refuses the user or password of REDIS_URL" in text
+    assert "does not answer" not in text

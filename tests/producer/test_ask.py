@@ -88,6 +88,16 @@ def test_a_paused_channel_keeps_its_tasks_until_resume_wakes_it(send_dtmf: SendD
     assert queued(redis_client) == [result.id]
 
 
+def test_a_purge_cancels_all_that_waits_but_for_the_digit_on_its_way(send_dtmf: SendDtmf, hands: Hands) -> None:
+    first, second = send_dtmf.delay(**CALL), send_dtmf.delay(**CALL)
+    hands.claim()
+    purged = send_dtmf.purge(CHANNEL)
+    assert (purged.ended, purged.in_progress, purged.broke_line) == (1, first.id, False)
+    status = send_dtmf.status(second.id)
+    assert status
+    assert status.state is State.CANCELLED
+
+
 def test_resume_of_an_idle_channel_wakes_nobody(send_dtmf: SendDtmf, redis_client: Redis) -> None:
     send_dtmf.resume(CHANNEL)
     assert messages(redis_client) == []
@@ -133,7 +143,7 @@ def test_what_is_no_task_id_is_refused(send_dtmf: SendDtmf, ask: str, task_id: A
     assert "8001735" not in str(caught.value)
 
 
-@pytest.mark.parametrize("ask", ["pause", "resume"])
+@pytest.mark.parametrize("ask", ["pause", "resume", "purge"])
 @pytest.mark.parametrize("channel_id", [None, "", 13188888888, "13188888888\n", "\ud800"])
 def test_what_is_no_channel_id_is_refused(send_dtmf: SendDtmf, ask: str, channel_id: Any) -> None:
     with pytest.raises(InvalidTask, match="channel_id ") as caught:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from redis import Redis
 
+from worker.channel.look import ChannelSeen
 from worker.channel.scripts import load_script
 from worker.channel.steps import Mark, Step, Verdict, read_step
 
@@ -19,10 +20,12 @@ _SCRIPTS = (
     "cancel",
     "pause",
     "resume",
+    "purge",
     "sweep",
     "status",
     "refuse",
     "refusal",
+    "look",
 )
 
 # An account that is refused now and then raises an alarm so often at the most.
@@ -106,6 +109,21 @@ def task_fields(task: NewTask) -> dict[str, Any]:
     if task.instance_id:
         fields["instance_id"] = task.instance_id
     return fields
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What became of the tasks of a channel that was purged.
+
+    Attributes:
+        ended: how many ended now.
+        in_progress: the task that ends before its next digit, or None.
+        broke_line: one that ended had been sent in part, so that the channel takes no new tasks for a while.
+    """
+
+    ended: int
+    in_progress: str | None
+    broke_line: bool
 
 
 class ChannelQueue:
@@ -201,6 +219,11 @@ class ChannelQueue:
         """End a pause and acknowledge a break; answers whether a message for the channel must be published."""
         return self._call("resume", ch) == ["PUBLISH"]
 
+    def purge(self, ch: str) -> Purged:
+        """Cancel every task that waits on a channel."""
+        ended, flagged, breaker = self._call("purge", json.dumps(self._end), ch)
+        return Purged(ended, flagged or None, bool(breaker))
+
     def sweep(self, most: int) -> list[str]:
         """The channels, so many at the most, that wait and that nobody serves."""
         return self._call("sweep", json.dumps(self._end), most)
@@ -225,3 +248,14 @@ class ChannelQueue:
     def status(self, task_id: str) -> list[Any]:
         """How a task stands; status.lua lists the answers."""
         return self._call("status", task_id)
+
+    def look(self, ch: str, most: int) -> ChannelSeen:
+        """A channel at one moment, with so many of its tasks at the most, at least 1."""
+        return ChannelSeen.read(ch, str(self._run["look"](args=[ch, most])), self._limits.break_)
+
+    def payloads(self, task_ids: Iterable[str]) -> list[str | None]:
+        """The encrypted payloads of tasks; None for one that waits no more."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for task_id in task_ids:
+                pipe.hget(f"dtmf:t:{task_id}", "payload")
+            return list(pipe.execute())

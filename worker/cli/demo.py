@@ -10,7 +10,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from worker.cli.output import console, plain_errors
+from worker.cli.output import ODD, console, plain_errors
 from worker.demo.play import Played, play, stage
 from worker.demo.verdict import Verdict
 
@@ -65,7 +65,7 @@ def _show(played: Played) -> None:
         counts.add_row(name, str(len(faults)), style="bold red" if faults else "green")
     states = ", ".join(f"{number} {state}" for state, number in sorted(verdict.states.items()))
     if verdict.limits:
-        counts.add_row("presumed wrongly (a known limit)", str(len(verdict.limits)), style="yellow")
+        counts.add_row("presumed wrongly (a known limit)", str(len(verdict.limits)), style=ODD)
     console.print()
     console.print(counts)
     console.print(f"\ntasks by state: {states}; {played.refused} refused (their line was broken)")

@@ -5,6 +5,7 @@ import time
 
 import click
 
+from worker.cli.arguments import line_of_stdin
 from worker.cli.output import console, exit_status, plain_errors, show_record
 from worker.producer import TaskStatus
 
@@ -35,7 +36,7 @@ def send(dtmf: str, *, no_wait: bool, task_id: str | None, **task: str | float |
     from worker import send_dtmf  # noqa: PLC0415 - it reads the settings
 
     if dtmf == "-":
-        dtmf = sys.stdin.readline().rstrip("\r\n")
+        dtmf = line_of_stdin("the keys of one task")
     result = send_dtmf.apply_async(kwargs={"dtmf": dtmf, **task}, task_id=task_id)
     if no_wait:
         click.echo(result.id)

@@ -15,9 +15,10 @@ from config.settings import Settings
 from worker import __version__
 from worker.ccc import CccClient
 from worker.channel.queue import ChannelQueue
-from worker.channel.server import check_server, connect
+from worker.channel.server import check_server, connect, explain
 from worker.credentials import provider_of
 from worker.errors import DtmfError
+from worker.fleet import panel  # noqa: F401 - a worker answers to it
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.sweeper import Sweeper
@@ -52,8 +53,7 @@ class Fleet(bootsteps.StartStopStep):
         except (DtmfError, RedisError) as error:
             if isinstance(error, click.ClickException):
                 raise
-            text = str(error) if isinstance(error, DtmfError) else f"Redis does not answer ({type(error).__name__})"
-            raise click.ClickException(text) from None
+            raise click.ClickException(explain(error) if isinstance(error, RedisError) else str(error)) from None
         worker.app.fleet = self
 
     def _build(self, settings: Settings, concurrency: int, name: str) -> None:
@@ -67,6 +67,7 @@ class Fleet(bootsteps.StartStopStep):
         limits = limits_of(settings)
         queue = ChannelQueue(client, limits, worker=name)
         quick = connect(url, timeout=min(timeout, settings.DTMF_LEASE_MS / 1000), max_connections=2, **tls)
+        self.vault = Vault(settings.secret_keys)
         self.stopping = threading.Event()
         self.heartbeat = Heartbeat(ChannelQueue(quick, limits), settings.DTMF_BEAT_MS / 1000)
         self._sweeper = Sweeper(queue, self.publish, settings.DTMF_SWEEP_MS / 1000)
@@ -89,7 +90,7 @@ class Fleet(bootsteps.StartStopStep):
             queue=queue,
             client=self._client,
             credentials=self._credentials,
-            vault=Vault(settings.secret_keys),
+            vault=self.vault,
             defaults=Defaults(settings.CCC_INSTANCE_ID or "", settings.CCC_USER_ID or "", settings.CCC_DEVICE_ID or ""),
             pace=Pace(
                 slice=settings.DTMF_SLICE_MS / 1000,

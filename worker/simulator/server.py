@@ -7,7 +7,9 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -129,6 +131,7 @@ class Simulator:
         transport = request.transport
         self.service.done(exchange, answered=transport is not None and not transport.is_closing())
         headers = _headers(answer)
+        headers["Date"] = formatdate(time.time() + self.service.settings.clock_offset, usegmt=True)
         if plan.truncate is None and plan.trickle is None:
             return _Whole(request, answer, headers)
         return await _piecemeal(request, answer, headers, plan.truncate, plan.trickle)

@@ -25,6 +25,9 @@ end
 redis.call('PERSIST', key)
 redis.call('HSET', key, 'token', token, 'boot', env.boot, 'lease_until', env.now + env.lease)
 redis.call('HDEL', key, 'backoff')
-if channel.token ~= token then redis.call('HINCRBY', key, 'epoch', 1) end
+if channel.token ~= token then
+  redis.call('HINCRBY', key, 'epoch', 1)
+  redis.call('HSET', key, 'worker', env.worker or '', 'since', env.now)
+end
 if channel.task then return send_answer(ch, env, channel.task, true) end
 return next_step(env, ch)

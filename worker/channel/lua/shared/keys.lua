@@ -44,7 +44,7 @@ local function refusal_code()
 end
 
 local function drop_token(ch)
-  redis.call('HDEL', channel_key(ch), 'token', 'lease_until', 'boot')
+  redis.call('HDEL', channel_key(ch), 'token', 'lease_until', 'boot', 'worker', 'since')
 end
 
 local function drop_mark(ch)
