@@ -135,6 +135,7 @@ def test_without_any_setting_it_names_what_is_missing_and_says_what_it_skipped(
     assert "none found here" in told(found, "credentials")
     seen = levels(found)
     assert {name for name, level in seen.items() if level == "skipped"} == {
+        "account",
         "secret keys",
         "redis",
         "memory",
