@@ -17,6 +17,8 @@ from worker.errors import NotAccepted, QueueUnavailable
 KEYS = "0123456789*#"
 EXPIRES_S = 600.0
 _IDLE_S = 0.02
+# So often a task is enqueued although enough of them wait.
+_ANYWAY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,12 @@ class Load:
             with self.ground.client.pipeline(transaction=False) as pipe:
                 for line in self.lines:
                     pipe.llen(f"dtmf:q:{line.digest}")
-                return [line for line, n in zip(self.lines, pipe.execute(), strict=True) if n < self.depth]
+                wanted = [line for line, n in zip(self.lines, pipe.execute(), strict=True) if n < self.depth]
         except RedisError:
             # A producer does not know of the outage before it calls.
             return list(self.lines)
+        # Nor of a fleet that stands still.
+        return wanted or ([self._dice.choice(self.lines)] if self._dice.random() < _ANYWAY else [])
 
     def _enqueue(self, line: Line) -> None:
         """Enqueue a task, and after an unclear answer again, under the same id, until it is clear."""
@@ -129,6 +133,7 @@ class Load:
                 self.unclear += 1
             except NotAccepted as error:
                 self.refused[type(error).__name__] += 1
+                self._stop.wait(_IDLE_S)
                 return
             else:
                 self.sent.append(Sent(line, keys, time.time()))

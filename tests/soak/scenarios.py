@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from tests.fleet.harness import Ground
-from tests.soak import deaths, freezes, restarts
+from tests.soak import deaths, freezes, redis_kills, redis_rollbacks, redis_troubles, restarts
 from tests.soak.result import Result
 
 
@@ -43,7 +43,14 @@ class Scenario:
         return play
 
 
-SCENARIOS = (Scenario(deaths, 2), Scenario(freezes), Scenario(restarts))
+SCENARIOS = (
+    Scenario(deaths, 2),
+    Scenario(freezes),
+    Scenario(restarts),
+    Scenario(redis_kills, 2),
+    Scenario(redis_rollbacks, 2),
+    Scenario(redis_troubles, 3),
+)
 
 
 def share_of(scenario: Scenario, chosen: Sequence[Scenario], duration: float) -> float:

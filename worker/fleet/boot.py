@@ -21,6 +21,7 @@ from worker.errors import DtmfError
 from worker.fleet import panel  # noqa: F401 - a worker answers to it
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
+from worker.fleet.slots import Slots
 from worker.fleet.sweeper import Sweeper
 from worker.limits import limits_of
 from worker.monitoring.logs import Event
@@ -38,10 +39,14 @@ _SPARE_CONNECTIONS = 8
 class Fleet(bootsteps.StartStopStep):
     """What a worker process has for its runs."""
 
+    # Started after the threads of which it makes use, and stopped before them.
+    requires = ("celery.worker.components:Pool",)
+
     def __init__(self, worker: Any, **_: Any) -> None:
         """Check the pool, the settings and the server, and build the parts; a fault ends the worker with a message."""
         super().__init__(worker)
         self._app = worker.app
+        self._worker = worker
         try:
             settings = Settings.load(worker=True)
             start_sentry(settings)
@@ -70,7 +75,8 @@ class Fleet(bootsteps.StartStopStep):
         self.vault = Vault(settings.secret_keys)
         self.stopping = threading.Event()
         self.heartbeat = Heartbeat(ChannelQueue(quick, limits), settings.DTMF_BEAT_MS / 1000)
-        self._sweeper = Sweeper(queue, self.publish, settings.DTMF_SWEEP_MS / 1000)
+        self.slots = Slots(concurrency, self._run)
+        self._sweeper = Sweeper(queue, self.take, self.publish, settings.DTMF_SWEEP_MS / 1000)
         self._follower = Follower(
             connect(url, timeout=timeout + 2, max_connections=2, **tls),
             self._app.backend,
@@ -107,8 +113,15 @@ class Fleet(bootsteps.StartStopStep):
         """Send the message "serve this channel"."""
         publish_wake(self._app, ch)
 
+    def take(self, ch: str) -> bool:
+        """Serve a channel in a thread of Celery's pool, without a message; False if none is free."""
+        return not self.stopping.is_set() and self.slots.take(ch, self._worker.pool.executor)
+
     def serve(self, ch: str) -> None:
-        """One run."""
+        """Serve a channel for which a message came."""
+        self.slots.serve(ch)
+
+    def _run(self, ch: str) -> None:
         try:
             serve(self._parts, ch)
         except Exception as error:  # noqa: BLE001 - Celery would log its text, which may hold anything
