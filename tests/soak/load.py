@@ -131,6 +131,8 @@ class Load:
                 )
             except QueueUnavailable:
                 self.unclear += 1
+                if self._stop.is_set():
+                    raise
             except NotAccepted as error:
                 self.refused[type(error).__name__] += 1
                 self._stop.wait(_IDLE_S)

@@ -45,7 +45,7 @@ class Film:
     def cut(self, seconds: float) -> int:
         """Cut the file of a server that has ended back to what it was so long ago; answers by how many bytes."""
         path = self._file()
-        before = [size for at, noted, size in self._sizes if noted == path and at < time.monotonic() - seconds]
+        before = [size for at, noted, size in list(self._sizes) if noted == path and at < time.monotonic() - seconds]
         size = before[-1] if before else 0
         cut = path.stat().st_size - size
         with path.open("r+b") as file:
