@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from tests.fleet.harness import Ground
-from tests.soak import deaths, freezes, redis_kills, redis_rollbacks, redis_troubles, restarts
+from tests.soak import api_outages, deaths, freezes, network, redis_kills, redis_rollbacks, redis_troubles, restarts
 from tests.soak.result import Result
 
 
@@ -50,6 +50,8 @@ SCENARIOS = (
     Scenario(redis_kills, 2),
     Scenario(redis_rollbacks, 2),
     Scenario(redis_troubles, 3),
+    Scenario(network),
+    Scenario(api_outages, 3),
 )
 
 
