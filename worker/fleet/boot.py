@@ -79,8 +79,6 @@ class Fleet(bootsteps.StartStopStep):
         foreign = connect(url, timeout=timeout, max_connections=1, encoding_errors=_ANY_BYTES, **tls)
         self._intake = Intake(
             IntakeQueue(foreign, limits, name),
-                connect(url, timeout=timeout, max_connections=1, encoding_errors=_ANY_BYTES, **tls), limits, name
-            ),
             settings,
             self.vault,
             self.publish,
