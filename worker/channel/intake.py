@@ -12,8 +12,6 @@ from worker.channel.queue import Limits, NewTask, task_fields
 from worker.channel.scripts import load_script
 
 DEAD_LIMIT = 10_000
-# A message costs more than all the rest of the intake: for the channels beyond these, the fleet's sweepers publish.
-PUBLISH_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +47,14 @@ class IntakeQueue:
         self._worker = worker
         self._client = client
         self._lease = limits.lease
-        self._env = json.dumps(
-            {
-                "break_ms": limits.break_,
-                "record_ttl": limits.record_ttl,
-                "lease": limits.lease,
-                "channel_limit": limits.channel_limit,
-                "system_limit": limits.system_limit,
-                "dead_limit": DEAD_LIMIT,
-                "publish_limit": PUBLISH_LIMIT,
-            }
-        )
+        self._env = {
+            "break_ms": limits.break_,
+            "record_ttl": limits.record_ttl,
+            "lease": limits.lease,
+            "channel_limit": limits.channel_limit,
+            "system_limit": limits.system_limit,
+            "dead_limit": DEAD_LIMIT,
+        }
         self._intake = load_script(client, "intake")
         self._lease_script = load_script(client, "intake_lease")
 
@@ -82,14 +77,20 @@ class IntakeQueue:
             found = cast(list[list[str]], pipe.execute())
         return next(((name, raws[::-1]) for name, raws in zip(names, found, strict=True) if raws), None)
 
-    def take(self, token: str, name: str, messages: Sequence[tuple[str, NewTask | DeadLetter]]) -> Taken | None:
-        """Enqueue what these messages hold, and take them off the list, each in one step; None if not the intake."""
+    def take(
+        self, token: str, name: str, messages: Sequence[tuple[str, NewTask | DeadLetter]], *, publish: int
+    ) -> Taken | None:
+        """Enqueue what these messages hold, and take them off the list, each in one step; None if not the intake.
+
+        publish: for how many channels the caller is ready to publish a message; the sweepers do it for the rest.
+        """
+        env = json.dumps({**self._env, "publish_limit": publish})
         told = [{"sha1": _sha1(raw), **_fields(content)} for raw, content in messages]
-        match cast(list[Any], self._intake(args=[self._env, token, name, json.dumps(told)])):
+        match cast(list[Any], self._intake(args=[env, token, name, json.dumps(told)])):
             case ["STALE"]:
                 return None
-            case [int(count), list(publish)]:
-                return Taken(count, publish)
+            case [int(count), list(channels)]:
+                return Taken(count, channels)
             case _:
                 raise ValueError("intake gave no answer")
 

@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 # Kombu's lists of a queue, those first that its own consumers would empty first.
 LISTS = tuple(f"{SEND_QUEUE}{Channel.sep}{step}" if step else SEND_QUEUE for step in PRIORITY_STEPS)
-_MOST_AT_ONCE = 100
+_MOST_AT_ONCE = 200
+# Publishing costs more than all the rest: of a few channels it is done at once, of many by the fleet's sweepers.
+_PUBLISHED_AT_ONCE = 20
 _POLL_S = 0.02
 _STAND_BY_S = 0.2
 
@@ -81,7 +83,8 @@ class Intake:
         if not found:
             return False
         name, raws = found
-        taken = self._queue.take(self._token, name, list(self._read(raws)))
+        publish = _PUBLISHED_AT_ONCE if len(raws) < _MOST_AT_ONCE else 0
+        taken = self._queue.take(self._token, name, list(self._read(raws)), publish=publish)
         if taken is None:
             self._active = False
             return False
