@@ -20,6 +20,7 @@ from worker.channel.server import check_server, connect, explain
 from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.fleet import panel  # noqa: F401 - a worker answers to it
+from worker.fleet.callbacks import Callbacks
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.intake import Intake
@@ -30,6 +31,7 @@ from worker.monitoring.logs import Event
 from worker.monitoring.reports import report_run_failure
 from worker.monitoring.sentry import start_sentry
 from worker.run import Defaults, Pace, Parts, serve
+from worker.task import SEND_TASK
 from worker.vault import Vault
 from worker.wake import publish_wake
 
@@ -84,7 +86,8 @@ class Fleet(bootsteps.StartStopStep):
             self.publish,
             self.stopping,
         )
-        results, consumer = Results(self._app.backend), f"{name}/{os.getpid()}"
+        results, consumer = Results(Callbacks(self._app, name).settle, self.vault), f"{name}/{os.getpid()}"
+        self._app.tasks[SEND_TASK].on_refusal = results.refuse
         self._followers = [
             Follower(connect(url, timeout=timeout + 2, max_connections=2, **tls), stream, write, consumer)
             for stream, write in ((RECORDS, results.of_record), (REFUSALS, results.of_refusal))

@@ -7,14 +7,16 @@ import json
 import logging
 from typing import Any, Protocol
 
-from celery import states
+from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
-from worker.errors import TaskCancelled
+from worker.channel.server import OUTAGE
+from worker.errors import DtmfError
 from worker.monitoring.logs import Event
 from worker.monitoring.reports import report_record
 from worker.outcome import error_of, refused
 from worker.record import Record
+from worker.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +24,20 @@ RECORDS = "dtmf:records"
 REFUSALS = "dtmf:refusals"
 
 
-class ResultStore(Protocol):
-    """Celery's result backend, as far as it is needed."""
+class Settle(Protocol):
+    """Writes a result of Celery's, and publishes what was to follow it; worker.fleet.callbacks."""
 
-    def store_result(self, task_id: str, result: Any, state: str) -> Any:
-        """Store a result or an exception under a task's id, and wake who waits for it."""
+    def __call__(self, task_id: str, end: dict[str, Any] | DtmfError, callbacks: str | None) -> None:
+        """End a task: its outcome or error, and its callbacks."""
 
 
 class Results:
     """What becomes of an entry of either stream. Written twice, a result is the same."""
 
-    def __init__(self, store: ResultStore) -> None:
-        """Write to this store."""
-        self._store = store
+    def __init__(self, settle: Settle, vault: Vault) -> None:
+        """vault: for the callbacks that stand encrypted in records."""
+        self._settle = settle
+        self._vault = vault
 
     def of_record(self, fields: dict[str, str]) -> None:
         """Write the result of a task that has ended."""
@@ -43,17 +46,26 @@ class Results:
         except (KeyError, ValidationError) as error:
             log.error(Event("record.unreadable", error=type(error).__name__))
             return
-        error_or_none = error_of(record)
-        if error_or_none is None:
-            self._store.store_result(record.id, record.outcome(), states.SUCCESS)
-        elif isinstance(error_or_none, TaskCancelled):
-            self._store.store_result(record.id, error_or_none, states.REVOKED)
-        else:
-            self._store.store_result(record.id, error_or_none, states.FAILURE)
+        end: dict[str, Any] | DtmfError = error_of(record) or record.outcome()
+        try:
+            self._settle(record.id, end, self._callbacks(record.id, fields))
+        except (*OUTAGE, OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - what a producer wants called may fail in any way
+            # Its text may hold anything of the producer's. The task's own result is written all the same.
+            log.error(Event("callback.failed", task=record.id, error=type(error).__name__))
+            self._settle(record.id, end, None)
         report_record(record)
+
+    def _callbacks(self, task_id: str, fields: dict[str, str]) -> str | None:
+        sealed = fields.get("callbacks")
+        return self._vault.decrypt(sealed, task_id) if sealed else None
 
     def of_refusal(self, fields: dict[str, str]) -> None:
         """Write the result of a foreign producer's task that was not enqueued."""
-        error = refused(json.loads(fields["refusal"]))
-        log.warning(Event("task.refused", task=fields["id"], error=type(error).__name__, reason=str(error)))
-        self._store.store_result(fields["id"], error, states.FAILURE)
+        self.refuse(fields["id"], refused(json.loads(fields["refusal"])), None)
+
+    def refuse(self, task_id: str, error: DtmfError, callbacks: str | None) -> None:
+        """Write the result of a task that was not enqueued while no producer stood at the door."""
+        log.warning(Event("task.refused", task=task_id, error=type(error).__name__, reason=str(error)))
+        self._settle(task_id, error, callbacks)
