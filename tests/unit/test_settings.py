@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.celery import celery_config
-from config.settings import CREDENTIALS, WORKER_NEEDS, Settings, SettingsError, is_this_machine
+from config.faults import CREDENTIALS, WORKER_NEEDS, is_this_machine
+from config.settings import Settings, SettingsError
 from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.vault import new_secret_key
