@@ -19,6 +19,7 @@ from worker.channel.server import check_server, connect, explain
 from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.fleet import panel  # noqa: F401 - a worker answers to it
+from worker.fleet.events import Events
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.sweeper import Sweeper
@@ -74,6 +75,7 @@ class Fleet(bootsteps.StartStopStep):
         self._follower = Follower(
             connect(url, timeout=timeout + 2, max_connections=2, **tls),
             self._app.backend,
+            Events(self._app, name, settings.CCC_INSTANCE_ID or "").tell,
             f"{name}/{os.getpid()}",
         )
         self._client = CccClient(

@@ -1,11 +1,11 @@
-"""Writes Celery's results from the stream of records, for producers that wait on an AsyncResult.
+"""Writes Celery's results and events from the stream of records: for producers that wait on an AsyncResult, and Flower.
 
 A consumer group shares the records among the workers; each is written at least once. A record that a dead worker
 had taken is taken over by another. The run itself never writes results: it must not wait for them.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from celery import states
@@ -43,10 +43,20 @@ class ResultStore(Protocol):
 class Follower:
     """One a worker."""
 
-    def __init__(self, client: "Redis", store: ResultStore, name: str) -> None:
-        """Follow with a client whose calls may take longer than a second; name: of this worker, as a consumer."""
+    def __init__(
+        self, client: "Redis", store: ResultStore, tell: Callable[[Sequence[Record]], None], name: str
+    ) -> None:
+        """Follow with a client whose calls may take longer than a second.
+
+        Args:
+            client: of the server.
+            store: where results go.
+            tell: sends the events of records.
+            name: of this worker, as a consumer.
+        """
         self._client = client
         self._store = store
+        self._tell = tell
         self._name = name
         self._looked_for_orphans = 0.0
         self._cursor = "0-0"
@@ -56,7 +66,7 @@ class Follower:
         self.start, self.stop = self._loop.start, self._loop.stop
 
     def follow(self) -> None:
-        """Write the results of what is new, or wait a second for something new."""
+        """Write the results and events of what is new, or wait a second for something new."""
         try:
             if clock() > self._looked_for_orphans + _ORPHANED_AFTER_MS / 2000:
                 self._looked_for_orphans = clock()
@@ -110,19 +120,18 @@ class Follower:
 
     def _write(self, entries: Entries) -> None:
         written = []
+        records = []
         for entry, fields in entries:
-            if fields:
-                self._write_one(fields)
+            record = _read(fields) if fields else None
+            if record:
+                self._write_one(record)
+                records.append(record)
             written.append(entry)
+        self._tell(records)
         if written:
             self._client.xack(STREAM, GROUP, *written)
 
-    def _write_one(self, fields: dict[str, str]) -> None:
-        try:
-            record = Record.model_validate_json(fields["record"])
-        except (KeyError, ValidationError) as error:
-            log.error(Event("record.unreadable", error=type(error).__name__))
-            return
+    def _write_one(self, record: Record) -> None:
         error_or_none = error_of(record)
         if error_or_none is None:
             self._store.store_result(record.id, record.outcome(), states.SUCCESS)
@@ -131,6 +140,14 @@ class Follower:
         else:
             self._store.store_result(record.id, error_or_none, states.FAILURE)
         report_record(record)
+
+
+def _read(fields: dict[str, str]) -> Record | None:
+    try:
+        return Record.model_validate_json(fields["record"])
+    except (KeyError, ValidationError) as error:
+        log.error(Event("record.unreadable", error=type(error).__name__))
+        return None
 
 
 def _streams(answer: Any) -> list[Entries]:
