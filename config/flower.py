@@ -38,6 +38,8 @@ def prepare(app: Celery) -> None:
     app.set_current()
     options.address = settings.flower_address
     options.port = int(settings.PORT or options.port)
+    # The name is always the same; which channel it was helps more.
+    options.tasks_columns = "uuid,state,kwargs,received,runtime,worker"
     # At the level DEBUG it logs the arguments of what is posted.
     logging.getLogger("flower.api.tasks").setLevel(logging.INFO)
     # It takes the time of a record that is told late for a clock that is wrong.

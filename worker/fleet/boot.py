@@ -66,7 +66,7 @@ class Fleet(bootsteps.StartStopStep):
         about = {"version": __version__, "channels": concurrency, "server": server, "api": settings.endpoint}
         log.info(Event("worker.started", worker=name, **about))
         limits = limits_of(settings)
-        queue = ChannelQueue(client, limits, worker=name)
+        self.queue = queue = ChannelQueue(client, limits, worker=name)
         quick = connect(url, timeout=min(timeout, settings.DTMF_LEASE_MS / 1000), max_connections=2, **tls)
         self.vault = Vault(settings.secret_keys)
         self.stopping = threading.Event()
