@@ -103,6 +103,22 @@ def test_revoke_ends_a_waiting_task(office: Office, terminate: str) -> None:
     until(lambda: office.shown.tasks().get(result.id, {}).get("state") == "REVOKED", "it is shown as revoked")
 
 
+def test_a_task_that_is_being_sent_is_shown_so_and_can_be_ended(office: Office) -> None:
+    result = office.scene.send(Line.new(), PIN, gap_ms=900)
+    task = until(lambda: office.writable.tasks().get(result.id), "the task is shown before it ends")
+    assert (task["state"], task["name"], task["result"]) == ("STARTED", "dtmf.send", None)
+    assert "'digits': 13" in task["kwargs"]
+    assert "Terminate" in office.writable.ask(f"/task/{result.id}").text
+    assert office.writable.ask(f"/api/task/revoke/{result.id}?terminate=true", "POST").status_code == 200
+    with pytest.raises(TaskCancelled) as caught:
+        result.get(timeout=30)
+    assert 0 < [digit["outcome"] for digit in caught.value.outcome["digits"]].count("sent") < 13
+    task = until(
+        lambda: (seen := office.writable.tasks()[result.id])["state"] == "REVOKED" and seen, "it is shown as revoked"
+    )
+    assert task["received"] == caught.value.outcome["enqueued_at"] / 1000
+
+
 def test_any_celery_client_can_revoke_a_task(office: Office) -> None:
     results = [waiting_task(office) for _ in range(3)]
     with Celery("stranger", broker=office.ground.redis.url, set_as_current=False) as stranger:

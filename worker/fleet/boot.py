@@ -19,7 +19,7 @@ from worker.channel.server import check_server, connect, explain
 from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.fleet import panel  # noqa: F401 - a worker answers to it
-from worker.fleet.events import Events
+from worker.fleet.events import Events, Watcher
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.sweeper import Sweeper
@@ -72,10 +72,12 @@ class Fleet(bootsteps.StartStopStep):
         self.stopping = threading.Event()
         self.heartbeat = Heartbeat(ChannelQueue(quick, limits), settings.DTMF_BEAT_MS / 1000)
         self._sweeper = Sweeper(queue, self.publish, settings.DTMF_SWEEP_MS / 1000)
+        events = Events(self._app, name, settings.CCC_INSTANCE_ID or "")
+        self._watcher = Watcher(self.heartbeat.at_work, events.begin)
         self._follower = Follower(
             connect(url, timeout=timeout + 2, max_connections=2, **tls),
             self._app.backend,
-            Events(self._app, name, settings.CCC_INSTANCE_ID or "").tell,
+            events.tell,
             f"{name}/{os.getpid()}",
         )
         self._client = CccClient(
@@ -123,6 +125,7 @@ class Fleet(bootsteps.StartStopStep):
         self.heartbeat.start()
         self._sweeper.start()
         self._follower.start()
+        self._watcher.start()
 
     def _stop_runs(self, **_: Any) -> None:
         if not self.stopping.is_set():
@@ -146,6 +149,7 @@ class Fleet(bootsteps.StartStopStep):
         self.stopping.set()
         self._credentials.stop()
         self._sweeper.stop()
+        self._watcher.stop()
         self._follower.stop()
         try:
             self._follower.leave()

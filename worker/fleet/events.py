@@ -4,7 +4,8 @@ They know `dtmf.send` by events alone. No Celery message of that task exists, so
 nothing of it; these are made from records, with the record's times and the worker that ended the task.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +14,14 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from worker.errors import TaskCancelled
+from worker.fleet.loop import Loop
+from worker.lease import AtWork
 from worker.outcome import error_of
 from worker.producer import SEND_TASK
 from worker.record import Record
 
 Event = dict[str, Any]
+_LONG_S = 1.0
 
 
 class Events:
@@ -29,13 +33,29 @@ class Events:
         self._worker = worker
         self._instance_id = instance_id
 
-    def tell(self, records: Sequence[Record]) -> None:
+    def tell(self, records: Iterable[Record]) -> None:
         """Publish the events of records, all in one call to Redis. A record told twice changes nothing.
 
         Raises:
             redis.exceptions.ConnectionError: Redis did not answer; the records may be told again.
         """
-        events = [event for record in records for event in self._events(record)]
+        self._publish([event for record in records for event in self._events(record)])
+
+    def begin(self, tasks: Iterable[AtWork]) -> None:
+        """Publish that tasks are being sent; of when they were received, their records will say better.
+
+        Raises:
+            redis.exceptions.ConnectionError: as tell.
+        """
+        events = []
+        for task in tasks:
+            about = {"uuid": task.id, "hostname": self._worker}
+            seen = self._arguments(task.instance_id, task.ch, task.digits)
+            events.append(self._event("task-received", task.since, **about, **seen))
+            events.append(self._event("task-started", task.since, **about))
+        self._publish(events)
+
+    def _publish(self, events: list[Event]) -> None:
         if not events:
             return
         try:
@@ -56,35 +76,45 @@ class Events:
 
     def _events(self, record: Record) -> Iterator[Event]:
         about = {"uuid": record.id, "hostname": record.worker or self._worker}
-        received = self._received(record)
+        seen = self._arguments(record.instance_id, record.ch, len(record.digits))
+        seen["expires"] = datetime.fromtimestamp(record.deadline / 1000, UTC).isoformat(timespec="milliseconds")
         kind, facts = _ending(record)
         if record.started_at or kind == "task-revoked":
-            yield self._event("task-received", record.enqueued_at, **about, **received)
+            yield self._event("task-received", record.enqueued_at / 1000, **about, **seen)
         else:
             # Flower's gauge of tasks at hand falls when a task starts or is revoked; one that expired in its queue
             # would stay in it for ever.
-            facts |= {**received, "received": record.enqueued_at / 1000}
+            facts |= {**seen, "received": record.enqueued_at / 1000}
         if record.started_at:
-            yield self._event("task-started", record.started_at, **about)
+            yield self._event("task-started", record.started_at / 1000, **about)
             facts["runtime"] = (record.ended_at - record.started_at) / 1000
-        yield self._event(kind, record.ended_at, **about, **facts)
+        yield self._event(kind, record.ended_at / 1000, **about, **facts)
 
-    def _event(self, kind: str, at_ms: int, **fields: Any) -> Event:
-        return {"type": kind, "timestamp": at_ms / 1000, "clock": self._app.clock.forward(), **fields}
+    def _event(self, kind: str, at: float, **fields: Any) -> Event:
+        return {"type": kind, "timestamp": at, "clock": self._app.clock.forward(), **fields}
 
-    def _received(self, record: Record) -> Event:
-        arguments = {
-            "instance_id": record.instance_id or self._instance_id,
-            "channel": record.ch,
-            "digits": len(record.digits),
-        }
-        return {
-            "name": SEND_TASK,
-            "args": "()",
-            "kwargs": repr(arguments),
-            "retries": 0,
-            "expires": datetime.fromtimestamp(record.deadline / 1000, UTC).isoformat(timespec="milliseconds"),
-        }
+    def _arguments(self, instance_id: str | None, ch: str, digits: int) -> Event:
+        """What may be shown of a task's arguments."""
+        shown = {"instance_id": instance_id or self._instance_id, "channel": ch, "digits": digits}
+        return {"name": SEND_TASK, "args": "()", "kwargs": repr(shown), "retries": 0}
+
+
+class Watcher:
+    """Tells of the tasks that take long. Of one that is done within a second, its record's events say all."""
+
+    def __init__(self, at_work: Callable[[], Iterable[AtWork]], begin: Callable[[list[AtWork]], None]) -> None:
+        """at_work: asks which tasks are being sent; begin: tells of them."""
+        self._at_work = at_work
+        self._begin = begin
+        self._known: set[AtWork] = set()
+        self._loop = Loop("watcher", self.look, _LONG_S)
+        self.start, self.stop = self._loop.start, self._loop.stop
+
+    def look(self) -> None:
+        """Tell of the tasks that have been at work since the last look, once each."""
+        long = {task for task in self._at_work() if task.since < time.time() - _LONG_S}
+        self._begin(list(long - self._known))
+        self._known = long
 
 
 def _ending(record: Record) -> tuple[str, Event]:
