@@ -28,6 +28,8 @@ bench: setup
 	@$(BIN)/python benchmarks/simulator.py
 	@$(BIN)/python benchmarks/throughput.py 1
 	@$(BIN)/python benchmarks/throughput.py 2
+	@$(BIN)/python benchmarks/intake.py 1
+	@$(BIN)/python benchmarks/intake.py 2
 
 # The lock files hold hashes and no index addresses; `pip install uv` first.
 lock:

@@ -7,6 +7,8 @@ from kombu import Exchange, Queue
 from config.settings import Settings
 
 WAKE_QUEUE = "dtmf.wake"
+# Where producers that have none of our code put their tasks. No worker consumes it: the intake takes them.
+SEND_QUEUE = "dtmf"
 VISIBILITY_TIMEOUT_S = 120
 
 

@@ -17,7 +17,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from config.settings import Settings
 from worker.errors import DtmfError, InvalidTask, NotAccepted
-from worker.producer import SEND_TASK
+from worker.task import SEND_TASK
 
 # Options of Flower's that ours stand for; who sets one of them expects something else than would happen.
 _OURS = {

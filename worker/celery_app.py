@@ -8,7 +8,8 @@ from celery import Celery
 from config.celery import celery_config
 from config.settings import Settings
 from worker.errors import UnsupportedOption
-from worker.producer import SEND_TASK, SendDtmf
+from worker.producer import SendDtmf
+from worker.task import SEND_TASK
 from worker.wake import SERVE_TASK
 
 

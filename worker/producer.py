@@ -25,9 +25,6 @@ from config.settings import Settings
 from worker.channel.queue import ChannelQueue, NewTask, Purged
 from worker.channel.server import connect, explain, may_pass
 from worker.errors import (
-    ChannelBroken,
-    ChannelQueueFull,
-    DeadlinePassed,
     DtmfError,
     InvalidTask,
     QueueUnavailable,
@@ -36,6 +33,7 @@ from worker.errors import (
 )
 from worker.limits import limits_of
 from worker.monitoring.logs import Event
+from worker.outcome import refused
 from worker.record import Record, State
 from worker.task import Task, check_channel_id, check_task_id, task_from
 from worker.vault import Vault, channel_digest
@@ -52,7 +50,6 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-SEND_TASK = "dtmf.send"
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.2
 _INSTEAD = {
@@ -126,19 +123,8 @@ class Door:
             NotAccepted: saying why; nothing was enqueued.
             QueueUnavailable: Redis did not answer; the task may have been accepted.
         """
-        ch = channel_digest(task.channel_id)
-        new = NewTask(
-            id=task_id,
-            ch=ch,
-            n=len(task.dial.keys),
-            lead_ms=task.dial.lead_ms,
-            expires_in_ms=task.expires_in_ms,
-            deadline_ms=task.deadline_ms,
-            go_on=task.on_failure == "continue",
-            payload=self.vault.encrypt(task.to_payload(), task_id),
-            instance_id=task.instance_id,
-            start_at_ms=task.start_at_ms,
-        )
+        new = task.to_new(task_id, self.vault)
+        ch = new.ch
         answer, repeated = self._insist(new)
         if answer[0] in {"QUEUED", "PUBLISH", "KNOWN"}:
             log.info(Event("task.enqueued", task=task_id, ch=ch, digits=new.n, answer=answer[0]))
@@ -151,7 +137,7 @@ class Door:
                 # Of a repeated call the first may have been the one that was to publish.
                 return ch if repeated else None
             case _:
-                raise _refusal(answer)
+                raise refused(answer)
 
     def _insist(self, new: NewTask) -> tuple[list[Any], bool]:
         began, repeated, full = time.monotonic(), False, False
@@ -302,21 +288,3 @@ class SendDtmf(_CeleryTask):
         """Cancel every task that waits on a channel; the one whose digit may be on its way before its next digit."""
         ch = channel_digest(check_channel_id(channel_id))
         return self.door.ask(lambda queue: queue.purge(ch))
-
-
-def _refusal(answer: list[Any]) -> DtmfError:
-    match answer:
-        case ["EXPIRED"]:
-            return DeadlinePassed("the task's deadline has passed already; nothing was enqueued")
-        case ["CHANNEL_FULL", n]:
-            return ChannelQueueFull(f"{n} tasks wait on the channel, as many as DTMF_CHANNEL_LIMIT allows; try later")
-        case ["SYSTEM_FULL", n]:
-            return SystemQueueFull(f"{n} tasks wait in all, as many as DTMF_SYSTEM_LIMIT allows; try later")
-        case ["BROKEN", task_id, code, left_ms]:
-            return ChannelBroken(
-                f"the channel's line was broken by task {task_id} ({code}): what follows would type the wrong number. "
-                f"Acknowledge it with send_dtmf.resume(channel_id), wait {left_ms / 1000:.0f} s, or enqueue with "
-                "on_failure='continue'"
-            )
-        case _:
-            return DtmfError("the queue gave no answer")

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from config.settings import Settings
+from worker.channel.queue import NewTask
 from worker.dial import Dial, parse_dial
 from worker.errors import InvalidTask
+from worker.vault import Vault, channel_digest
 
+SEND_TASK = "dtmf.send"
 OnFailure = Literal["cancel", "continue"]
 OnUnknown = Literal["stop", "resend"]
 Moment = datetime | int | float
@@ -82,6 +85,21 @@ class Task:
                 "gap_ms": self.gap_ms,
                 "on_unknown": self.on_unknown,
             }
+        )
+
+    def to_new(self, task_id: str, vault: Vault) -> NewTask:
+        """The task as the channel queue takes it."""
+        return NewTask(
+            id=task_id,
+            ch=channel_digest(self.channel_id),
+            n=len(self.dial.keys),
+            lead_ms=self.dial.lead_ms,
+            expires_in_ms=self.expires_in_ms,
+            deadline_ms=self.deadline_ms,
+            go_on=self.on_failure == "continue",
+            payload=vault.encrypt(self.to_payload(), task_id),
+            instance_id=self.instance_id,
+            start_at_ms=self.start_at_ms,
         )
 
 

@@ -91,4 +91,4 @@ class Pages:
         profile = f"--user-data-dir={self._folder / 'chromium'}"
         url = f"http://{login}127.0.0.1:{self.port}{path}"
         command = [CHROMIUM, *flags, profile, "--virtual-time-budget=5000", "--dump-dom", url]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=150, check=True).stdout

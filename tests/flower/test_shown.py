@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.fleet.harness import until
+from tests.fleet.foreign import LIST, kwargs_of, other_celery
+from tests.fleet.harness import Line, until
 from tests.flower.conftest import CALLED, CALLER, PIN, WORKERS, Office, line_of
 from tests.flower.pages import needs_chromium, routes
-from worker.fleet.follower import GROUP, STREAM
+from worker.fleet.follower import GROUP
+from worker.fleet.results import RECORDS
 from worker.record import Record
 
 STATES = {
@@ -75,7 +77,7 @@ def test_records_that_are_told_again_change_nothing(office: Office, day: dict[st
     assert once["task-failed"] >= states["FAILURE"] == 4
     assert once["task-revoked"] >= states["REVOKED"] == 2
     # As if no worker had acknowledged any of them.
-    office.ground.client.xgroup_setid(STREAM, GROUP, "0")
+    office.ground.client.xgroup_setid(RECORDS, GROUP, "0")
     until(lambda: all(told()[kind] >= 2 * number for kind, number in once.items()), "all is told again")
     assert ended() == before
     gauges = [line for line in office.shown.ask("/metrics").text.splitlines() if line.startswith(AT_HAND)]
@@ -107,6 +109,20 @@ def test_no_key_and_no_number_stands_on_any_page(office: Office, day: dict[str, 
 def test_the_results_are_those_that_a_producer_gets(office: Office, day: dict[str, str]) -> None:
     assert office.shown.ask(f"/api/task/result/{day['sent']}").json()["result"]["state"] == "sent"
     assert "Rejected" in office.shown.ask(f"/api/task/result/{day['failed']}").json()["result"]
+
+
+def test_a_foreign_task_is_shown_like_any_other(office: Office) -> None:
+    line = Line.new()
+    with other_celery(office.ground) as crm:
+        sent = crm.send_task("dtmf.send", kwargs=kwargs_of(line, PIN), queue=LIST)
+        wrong = crm.send_task("dtmf.send", kwargs=kwargs_of(line, f"{PIN}x"), queue=LIST)
+        until(lambda: {sent.id, wrong.id} <= set(office.shown.tasks()), "both are shown")
+        assert sent.get(timeout=30)["state"] == "sent"
+    until(lambda: office.shown.tasks()[sent.id]["state"] == "SUCCESS", "it is shown as sent")
+    refused = office.shown.tasks()[wrong.id]
+    assert (refused["name"], refused["state"], refused["started"]) == ("dtmf.send", "FAILURE", None)
+    assert refused["exception"].startswith("InvalidTask(")
+    assert PIN[:6] not in str(refused)
 
 
 @needs_chromium

@@ -5,7 +5,7 @@ nothing of it; these are made from records, with the record's times and the work
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +13,12 @@ from celery.events.event import get_exchange
 from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from worker.errors import TaskCancelled
+from worker.errors import DtmfError, TaskCancelled
 from worker.fleet.loop import Loop
 from worker.lease import AtWork
 from worker.outcome import error_of
-from worker.producer import SEND_TASK
 from worker.record import Record
+from worker.task import SEND_TASK
 
 Event = dict[str, Any]
 _LONG_S = 1.0
@@ -54,6 +54,21 @@ class Events:
             events.append(self._event("task-received", task.since, **about, **seen))
             events.append(self._event("task-started", task.since, **about))
         self._publish(events)
+
+    def refuse(self, errors: Mapping[str, DtmfError]) -> None:
+        """Publish that tasks were not enqueued, by their ids, and why.
+
+        Raises:
+            redis.exceptions.ConnectionError: as tell.
+        """
+        now = time.time()
+        about = {"name": SEND_TASK, "args": "()", "hostname": self._worker, "received": now}
+        self._publish(
+            [
+                self._event("task-failed", now, uuid=id_, exception=_text(error), **about)
+                for id_, error in errors.items()
+            ]
+        )
 
     def _publish(self, events: list[Event]) -> None:
         if not events:
@@ -122,7 +137,10 @@ def _ending(record: Record) -> tuple[str, Event]:
     error = error_of(record)
     if error is None:
         return "task-succeeded", {"result": repr(f"{record.state}: {len(record.digits)} digits")}
-    text = f"{type(error).__name__}({str(error)!r})"
     if isinstance(error, TaskCancelled):
-        return "task-revoked", {"exception": text, "terminated": False, "signum": None, "expired": False}
-    return "task-failed", {"exception": text}
+        return "task-revoked", {"exception": _text(error), "terminated": False, "signum": None, "expired": False}
+    return "task-failed", {"exception": _text(error)}
+
+
+def _text(error: DtmfError) -> str:
+    return f"{type(error).__name__}({str(error)!r})"

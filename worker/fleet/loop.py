@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from redis.exceptions import OutOfMemoryError
+
 from worker.channel.server import OUTAGE
 from worker.monitoring.logs import Event
 
@@ -43,7 +45,7 @@ class Loop:
                 if self._down:
                     log.warning(Event("redis.back", thread=self._name))
                 self._down = False
-            except OUTAGE as error:
+            except (*OUTAGE, OutOfMemoryError) as error:
                 if not self._down:
                     log.warning(Event("redis.down", thread=self._name, error=type(error).__name__))
                 self._down = True

@@ -10,8 +10,9 @@ from worker import __version__
 from worker.channel.queue import ChannelQueue
 from worker.cli.checks.finding import Finding, Level, Patient
 from worker.cli.output import count, span
-from worker.fleet.follower import GROUP, STREAM
+from worker.fleet.follower import GROUP
 from worker.fleet.panel import ABOUT
+from worker.fleet.results import RECORDS
 from worker.limits import limits_of
 from worker.vault import Vault
 
@@ -68,17 +69,17 @@ def _keys(patient: Patient, told: list[tuple[str, dict[str, Any]]]) -> Iterator[
 def follower(patient: Patient) -> Iterator[Finding]:
     """Results of Celery's are written soon after the records."""
     client = patient.client
-    if not client.exists(STREAM):
+    if not client.exists(RECORDS):
         yield Finding("follower", Level.OK, "no task has ended yet")
         return
-    groups = {group["name"]: group for group in client.xinfo_groups(STREAM)}
+    groups = {group["name"]: group for group in client.xinfo_groups(RECORDS)}
     group = groups.get(GROUP)
     if group is None:
         text = "no worker has ever followed the records"
         yield Finding("follower", Level.WARNING, text, "start a worker: AsyncResult.get() waits for it")
         return
-    unread = client.xrange(STREAM, f"({group['last-delivered-id']}", "+", count=1)
-    pending = client.xpending_range(STREAM, GROUP, "-", "+", 1) if group["pending"] else []
+    unread = client.xrange(RECORDS, f"({group['last-delivered-id']}", "+", count=1)
+    pending = client.xpending_range(RECORDS, GROUP, "-", "+", 1) if group["pending"] else []
     ids = [*(entry for entry, _ in unread), *(entry["message_id"] for entry in pending)]
     seconds, _ = client.time()
     oldest = max((seconds * 1000 - int(entry.partition("-")[0]) for entry in ids), default=0)
