@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Container
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -89,7 +90,7 @@ def faults_of_flower(settings: "Settings") -> list[str]:
         if not (value.isascii() and value.isprintable()) or (name == "DTMF_FLOWER_USER" and ":" in value):
             faults.append(f"{name} has a character that browsers cannot send; use ASCII letters, digits and signs")
     port = settings.PORT or "1"
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
         faults.append("PORT is not a port's number, 1 to 65535")
     return faults
 

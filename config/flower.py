@@ -73,6 +73,18 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # it has no types
         self._open = f"/{options.url_prefix.strip('/')}/healthcheck" if options.url_prefix else "/healthcheck"
         self.blocking_runner = Runner(self.executor)
 
+    def start_http_server(self) -> Any:
+        """Flower's.
+
+        Raises:
+            click.ClickException: it cannot listen there.
+        """
+        try:
+            return super().start_http_server()
+        except OSError as error:
+            where = options.unix_socket or f"{options.address or 'every address'}, port {options.port}"
+            raise click.ClickException(f"Flower cannot listen on {where}: {error.strerror}") from None
+
     def find_handler(self, request: HTTPServerRequest, **about: Any) -> Any:
         """Tornado's choice of what answers a request: nothing of Flower's answers one without the password.
 

@@ -17,6 +17,7 @@ CASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "no password": (WORKER, ()),
     "all wrong": ({"DTMF_FLOWER_PASSWORD": SECRET, "DTMF_FLOWER_USER": "a:b", "PORT": "http"}, ()),
     "a login of Flower's own": ({**GUARDED, "FLOWER_BASIC_AUTH": f"a:{SECRET}"}, ()),
+    "no such address": ({**GUARDED, "DTMF_FLOWER_ADDRESS": "192.0.2.1", "PORT": "5555"}, ()),
     "written by an option": (GUARDED, ("--read_only=true", "--auth=.*@example.com")),
 }
 
@@ -47,6 +48,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Chil
             ],
         ),
         ("a login of Flower's own", ["basic_auth: set DTMF_FLOWER_USER"]),
+        ("no such address", ["cannot listen on 192.0.2.1, port 5555"]),
         ("written by an option", ["read_only: it is on", "auth: there is one login"]),
     ],
 )
