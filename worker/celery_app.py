@@ -52,6 +52,19 @@ app = DtmfCelery("worker", set_as_current=False)
 app.steps["worker"].add("worker.fleet.boot:Fleet")
 
 
+def _prepare_flower(command: click.Context, *_: Any) -> None:
+    if command.info_name == "flower":
+        from config.flower import prepare  # noqa: PLC0415 - an extra that nothing else needs
+
+        prepare(app)
+
+
+# An option that nobody gives: Celery adds it to each of its commands, and click calls it before the command runs.
+app.user_options["preload"].add(
+    click.Option(["--prepare"], callback=_prepare_flower, hidden=True, is_flag=True, expose_value=False)
+)
+
+
 @app.task(name=SERVE_TASK, shared=False, ignore_result=True, send_events=False)
 def serve(ch: str) -> None:
     """Serve a channel: internal; see worker.wake."""

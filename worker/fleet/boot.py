@@ -21,6 +21,7 @@ from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.fleet import panel  # noqa: F401 - a worker answers to it
 from worker.fleet.callbacks import Callbacks
+from worker.fleet.events import Events, Watcher
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.intake import Intake
@@ -72,7 +73,7 @@ class Fleet(bootsteps.StartStopStep):
         about = {"version": __version__, "channels": concurrency, "server": server, "api": settings.endpoint}
         log.info(Event("worker.started", worker=name, **about))
         limits = limits_of(settings)
-        queue = ChannelQueue(client, limits, worker=name)
+        self.queue = queue = ChannelQueue(client, limits, worker=name)
         quick = connect(url, timeout=min(timeout, settings.DTMF_LEASE_MS / 1000), max_connections=2, **tls)
         self.vault = Vault(settings.secret_keys)
         self.stopping = threading.Event()
@@ -86,11 +87,14 @@ class Fleet(bootsteps.StartStopStep):
             self.publish,
             self.stopping,
         )
-        results, consumer = Results(Callbacks(self._app, name).settle, self.vault), f"{name}/{os.getpid()}"
+        events = Events(self._app, name, settings.CCC_INSTANCE_ID or "")
+        self._watcher = Watcher(self.heartbeat.at_work, events.begin)
+        results = Results(Callbacks(self._app, name).settle, events, self.vault)
         self._app.tasks[SEND_TASK].on_refusal = results.refuse
+        consumer = f"{name}/{os.getpid()}"
         self._followers = [
             Follower(connect(url, timeout=timeout + 2, max_connections=2, **tls), stream, write, consumer)
-            for stream, write in ((RECORDS, results.of_record), (REFUSALS, results.of_refusal))
+            for stream, write in ((RECORDS, results.of_records), (REFUSALS, results.of_refusals))
         ]
         self._client = CccClient(
             settings.endpoint,
@@ -139,6 +143,7 @@ class Fleet(bootsteps.StartStopStep):
         self._intake.start()
         for follower in self._followers:
             follower.start()
+        self._watcher.start()
 
     def _stop_runs(self, **_: Any) -> None:
         if not self.stopping.is_set():
@@ -163,6 +168,7 @@ class Fleet(bootsteps.StartStopStep):
         self._credentials.stop()
         self._sweeper.stop()
         self._intake.stop()
+        self._watcher.stop()
         for follower in self._followers:
             follower.stop()
         try:
