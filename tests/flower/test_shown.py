@@ -1,5 +1,6 @@
 """What Flower shows of tasks: their true state, run time and worker; no key and no number anywhere."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -59,6 +60,15 @@ def test_a_task_is_shown_as_it_ended(office: Office, day: dict[str, str], name: 
 
 def test_nothing_but_the_tasks_is_shown(office: Office, day: dict[str, str]) -> None:
     """The messages that wake workers would be taken for tasks of somebody's."""
+
+    def beating() -> set[str]:
+        metrics = office.shown.ask("/metrics").text
+        return set(re.findall(r'^flower_worker_online{worker="(\w+)@localhost"} 1', metrics, re.MULTILINE))
+
+    # Flower has workers send their events, a few seconds after it was started.
+    until(lambda: beating() == set(WORKERS), "the workers send events")
+    sent = [office.scene.send(Line.new(), PIN).id for _ in range(4)]
+    until(lambda: set(sent) <= set(office.shown.tasks()), "tasks are shown")
     assert {task["name"] for task in office.shown.tasks().values()} == {"dtmf.send"}
     assert set(day.values()) <= set(office.shown.tasks())
 
