@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import click
 from celery import Celery
+from kombu import Exchange, Queue
 
 from config.celery import celery_config
 from config.settings import Settings
@@ -39,6 +40,9 @@ class DtmfCelery(Celery):
         """
         if name == SEND_TASK:
             return self.tasks[SEND_TASK].apply_async(args, kwargs, **options)
+        if isinstance(queue := options.get("queue"), str) and queue not in self.amqp.queues:
+            # A callback of a producer's: its queue is that of workers of another application.
+            options["queue"] = Queue(queue, Exchange(queue), routing_key=queue)
         return super().send_task(name, args, kwargs, *more, **options)
 
 

@@ -20,6 +20,7 @@ from worker.channel.server import check_server, connect, explain
 from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.fleet import panel  # noqa: F401 - a worker answers to it
+from worker.fleet.callbacks import Callbacks
 from worker.fleet.events import Events, Watcher
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
@@ -31,6 +32,7 @@ from worker.monitoring.logs import Event
 from worker.monitoring.reports import report_run_failure
 from worker.monitoring.sentry import start_sentry
 from worker.run import Defaults, Pace, Parts, serve
+from worker.task import SEND_TASK
 from worker.vault import Vault
 from worker.wake import publish_wake
 
@@ -87,7 +89,9 @@ class Fleet(bootsteps.StartStopStep):
         )
         events = Events(self._app, name, settings.CCC_INSTANCE_ID or "")
         self._watcher = Watcher(self.heartbeat.at_work, events.begin)
-        results, consumer = Results(self._app.backend, events), f"{name}/{os.getpid()}"
+        results = Results(Callbacks(self._app, name).settle, events, self.vault)
+        self._app.tasks[SEND_TASK].on_refusal = results.refuse
+        consumer = f"{name}/{os.getpid()}"
         self._followers = [
             Follower(connect(url, timeout=timeout + 2, max_connections=2, **tls), stream, write, consumer)
             for stream, write in ((RECORDS, results.of_records), (REFUSALS, results.of_refusals))
