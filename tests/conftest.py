@@ -18,10 +18,10 @@ settings.load_profile("busy machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests together, and all that share the fleet; the fleet, which takes longest, begins."""
+    """Keep a module's tests together, and all that share workers; the fleet, which takes longest, begins."""
     for item in items:
         folder, *_ = item.path.relative_to(Path(__file__).parent).parts
-        item.add_marker(pytest.mark.xdist_group("fleet" if folder == "fleet" else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group(folder if folder in {"fleet", "flower"} else str(item.path)))
     items.sort(key=lambda item: "fleet" not in item.path.parts)
 
 

@@ -89,8 +89,8 @@ class Task:
             }
         )
 
-    def to_new(self, task_id: str, vault: Vault) -> NewTask:
-        """The task as the channel queue takes it."""
+    def to_new(self, task_id: str, vault: Vault, callbacks: str | None = None) -> NewTask:
+        """The task as the channel queue takes it; callbacks: see worker.callbacks, to be encrypted here."""
         return NewTask(
             id=task_id,
             ch=channel_digest(self.channel_id),
@@ -102,6 +102,7 @@ class Task:
             payload=vault.encrypt(self.to_payload(), task_id),
             instance_id=self.instance_id,
             start_at_ms=self.start_at_ms,
+            callbacks=callbacks and vault.encrypt(callbacks, task_id),
         )
 
 

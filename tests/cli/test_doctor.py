@@ -204,6 +204,12 @@ def test_settings_that_are_wrong_or_none_are_named(
     assert levels(found)["redis"] == "ok"
 
 
+def test_the_settings_of_flower_are_no_strangers(examine: Any, env: pytest.MonkeyPatch) -> None:
+    for name in ("DTMF_FLOWER_USER", "DTMF_FLOWER_PASSWORD", "DTMF_FLOWER_ADDRESS"):
+        env.setenv(name, "given")
+    assert "is no setting" not in told(examine(), "settings")
+
+
 def test_secret_keys_are_shown_as_fingerprints(examine: Any, env: pytest.MonkeyPatch) -> None:
     keys = [new_secret_key(), new_secret_key()]
     env.setenv("DTMF_SECRET_KEYS", ",".join(keys))

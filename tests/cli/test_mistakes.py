@@ -96,7 +96,7 @@ def test_missing_settings_are_all_named_at_once(dtmf: Dtmf, monkeypatch: pytest.
 
 @pytest.mark.parametrize("ask", ASKS)
 def test_a_server_that_is_away_is_one_clear_line(dtmf: Dtmf, monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
-    monkeypatch.setattr("worker.producer._PATIENCE_S", 0)
+    monkeypatch.setattr("worker.door._PATIENCE_S", 0)
     monkeypatch.setenv("REDIS_URL", f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
     done = dtmf(*ASKS[ask])
     assert (done.exit_code, done.stdout) == (1, "")

@@ -20,6 +20,8 @@ from worker.channel.server import check_server, connect, explain
 from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.fleet import panel  # noqa: F401 - a worker answers to it
+from worker.fleet.callbacks import Callbacks
+from worker.fleet.events import Events, Watcher
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.intake import Intake
@@ -30,6 +32,7 @@ from worker.monitoring.logs import Event
 from worker.monitoring.reports import report_run_failure
 from worker.monitoring.sentry import start_sentry
 from worker.run import Defaults, Pace, Parts, serve
+from worker.task import SEND_TASK
 from worker.vault import Vault
 from worker.wake import publish_wake
 
@@ -70,7 +73,7 @@ class Fleet(bootsteps.StartStopStep):
         about = {"version": __version__, "channels": concurrency, "server": server, "api": settings.endpoint}
         log.info(Event("worker.started", worker=name, **about))
         limits = limits_of(settings)
-        queue = ChannelQueue(client, limits, worker=name)
+        self.queue = queue = ChannelQueue(client, limits, worker=name)
         quick = connect(url, timeout=min(timeout, settings.DTMF_LEASE_MS / 1000), max_connections=2, **tls)
         self.vault = Vault(settings.secret_keys)
         self.stopping = threading.Event()
@@ -84,10 +87,14 @@ class Fleet(bootsteps.StartStopStep):
             self.publish,
             self.stopping,
         )
-        results, consumer = Results(self._app.backend), f"{name}/{os.getpid()}"
+        events = Events(self._app, name, settings.CCC_INSTANCE_ID or "")
+        self._watcher = Watcher(self.heartbeat.at_work, events.begin)
+        results = Results(Callbacks(self._app, name).settle, events, self.vault)
+        self._app.tasks[SEND_TASK].on_refusal = results.refuse
+        consumer = f"{name}/{os.getpid()}"
         self._followers = [
             Follower(connect(url, timeout=timeout + 2, max_connections=2, **tls), stream, write, consumer)
-            for stream, write in ((RECORDS, results.of_record), (REFUSALS, results.of_refusal))
+            for stream, write in ((RECORDS, results.of_records), (REFUSALS, results.of_refusals))
         ]
         self._client = CccClient(
             settings.endpoint,
@@ -136,6 +143,7 @@ class Fleet(bootsteps.StartStopStep):
         self._intake.start()
         for follower in self._followers:
             follower.start()
+        self._watcher.start()
 
     def _stop_runs(self, **_: Any) -> None:
         if not self.stopping.is_set():
@@ -160,6 +168,7 @@ class Fleet(bootsteps.StartStopStep):
         self._credentials.stop()
         self._sweeper.stop()
         self._intake.stop()
+        self._watcher.stop()
         for follower in self._followers:
             follower.stop()
         try:

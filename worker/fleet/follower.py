@@ -27,18 +27,18 @@ Entries = Iterable[tuple[str, dict[str, str] | None]]
 class Follower:
     """One a worker and stream."""
 
-    def __init__(self, client: "Redis", stream: str, write: Callable[[dict[str, str]], None], name: str) -> None:
+    def __init__(self, client: "Redis", stream: str, write: Callable[[list[dict[str, str]]], None], name: str) -> None:
         """Follow a stream with a client whose calls may take longer than a second.
 
         Args:
             client: shared with nobody.
             stream: its key.
-            write: what is done with an entry's fields; it must be such that it may be done twice.
+            write: what is done with the fields of entries; it must be such that it may be done twice.
             name: of this worker, as a consumer.
         """
         self._client = client
         self._stream = stream
-        self._write_one = write
+        self._hand_on = write
         self._name = name
         self._looked_for_orphans = 0.0
         self._cursor = "0-0"
@@ -101,13 +101,11 @@ class Follower:
         self._write(entries)
 
     def _write(self, entries: Entries) -> None:
-        written = []
-        for entry, fields in entries:
-            if fields:
-                self._write_one(fields)
-            written.append(entry)
-        if written:
-            self._client.xack(self._stream, GROUP, *written)
+        taken = list(entries)
+        if taken:
+            # Of an entry that was trimmed meanwhile there are no fields.
+            self._hand_on([fields for _, fields in taken if fields])
+            self._client.xack(self._stream, GROUP, *(entry for entry, _ in taken))
 
 
 def _streams(answer: Any) -> list[Entries]:

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from kombu.exceptions import OperationalError
 from redis.exceptions import OutOfMemoryError
 
 from worker.channel.server import OUTAGE
@@ -45,7 +46,7 @@ class Loop:
                 if self._down:
                     log.warning(Event("redis.back", thread=self._name))
                 self._down = False
-            except (*OUTAGE, OutOfMemoryError) as error:
+            except (*OUTAGE, OutOfMemoryError, OperationalError) as error:
                 if not self._down:
                     log.warning(Event("redis.down", thread=self._name, error=type(error).__name__))
                 self._down = True

@@ -28,11 +28,10 @@ for _, message in ipairs(messages) do
   local raw = redis.call('LINDEX', list, -1)
   if not raw or redis.sha1hex(raw) ~= message.sha1 then break end
   if message.task then
+    env.sweep = #publish >= env.publish_limit
     local answer = enqueue_tasks(env, message.ch, { message.task })
-    if answer[1] == 'PUBLISH' and #publish < env.publish_limit then
+    if answer[1] == 'PUBLISH' then
       publish[#publish + 1] = message.ch
-    elseif answer[1] == 'PUBLISH' then
-      redis.call('ZADD', DUE, env.now, message.ch)
     elseif answer[1] ~= 'QUEUED' and answer[1] ~= 'KNOWN' then
       refuse(message.task.id, answer)
     end
