@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.figures import report
 from tests.fleet.conftest import GroundMaker
 from tests.fleet.foreign import LIST, kwargs_of, note, protocol_1, protocol_2, put
@@ -17,6 +19,7 @@ from worker.message import BadMessage, read_task
 MANY = 10_000
 BETWEEN = 50
 HARMLESS = 100
+PATIENCE_S = 120.0
 
 
 def encoded(text: str) -> Iterator[str]:
@@ -49,6 +52,7 @@ def mutilated(ground: Ground) -> tuple[list[bytes], set[str]]:
     return messages, ids - {""}
 
 
+@pytest.mark.timeout(400)
 def test_every_well_formed_message_among_mutilated_ones_is_sent(new_ground: GroundMaker) -> None:
     ground = new_ground(DTMF_CONCURRENCY=32, **QUICK)
     workers = ground.start("one", "two")
@@ -59,10 +63,11 @@ def test_every_well_formed_message_among_mutilated_ones_is_sent(new_ground: Grou
         put(ground.client, *messages[start : start + BETWEEN])
         line, dtmf, task_id = lines[number % len(lines)], f"{number % 10}{number // 10 % 10}#", f"good-{number}"
         write = protocol_1 if number % 3 else protocol_2
-        put(ground.client, write(kwargs_of(line, dtmf, expires_in=120), task_id))
+        put(ground.client, write(kwargs_of(line, dtmf, expires_in=3600), task_id))
         note(scene, task_id, line, dtmf)
-    until(lambda: not ground.client.exists(LIST), "an empty list")
+    until(lambda: not ground.client.exists(LIST), "an empty list", PATIENCE_S)
     report(f"{MANY} mutilated messages and {len(scene.tasks)} others were taken in {time.monotonic() - began:.1f} s")
+    scene.settle(PATIENCE_S)
     assert scene.verdict(complete=True).broken == []
     assert scene.transcript() == scene.enqueued()
     assert int(ground.client.get("dtmf:dead:count") or 0) == MANY - HARMLESS
@@ -73,7 +78,7 @@ def test_every_well_formed_message_among_mutilated_ones_is_sent(new_ground: Grou
     assert told <= dead_ids
     assert len(told) > len(dead_ids) * 0.9
     last = client.xrevrange("dtmf:refusals", count=1)[0][1]["id"]
-    until(lambda: ground.client.get(f"celery-task-meta-{last}"), "the result of the last that was refused")
+    until(lambda: ground.client.get(f"celery-task-meta-{last}"), "the last refusal", PATIENCE_S)
 
     assert [worker.exit_status for worker in workers] == [None, None]
     assert ground.faults() == []
