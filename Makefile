@@ -34,11 +34,13 @@ bench: setup
 	@$(BIN)/python benchmarks/simulator.py
 	@$(BIN)/python benchmarks/throughput.py 1
 	@$(BIN)/python benchmarks/throughput.py 2
+	@$(BIN)/python benchmarks/intake.py 1
+	@$(BIN)/python benchmarks/intake.py 2
 
 # The lock files hold hashes and no index addresses; `pip install uv` first.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements-dev.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt --extra roles pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt --extra roles --extra web pyproject.toml -o requirements.txt
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

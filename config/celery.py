@@ -7,6 +7,8 @@ from kombu import Exchange, Queue
 from config.settings import Settings
 
 WAKE_QUEUE = "dtmf.wake"
+# Where producers that have none of our code put their tasks. No worker consumes it: the intake takes them.
+SEND_QUEUE = "dtmf"
 VISIBILITY_TIMEOUT_S = 120
 # After a second the sweeper finds the task's channel: a producer need not wait longer for its message.
 PUBLISH_TIMEOUT_S = 1.0

@@ -19,10 +19,10 @@ LONGEST = {"fleet", "soak"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests together, and all that share the fleet; what takes longest begins."""
+    """Keep a module's tests together, and all that share workers; what takes longest begins."""
     for item in items:
         folder, *_ = item.path.relative_to(Path(__file__).parent).parts
-        item.add_marker(pytest.mark.xdist_group(folder if folder in LONGEST else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group(folder if folder in {*LONGEST, "flower"} else str(item.path)))
     items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
 
 

@@ -15,9 +15,8 @@ from typing import Any
 
 from config.settings import Settings
 from worker.errors import InvalidTask
-from worker.task import Task, check_task_id, task_from
+from worker.task import SEND_TASK, Task, check_task_id, task_from
 
-SEND_TASK = "dtmf.send"
 LARGEST_BYTES = 64 * 1024
 _CALLBACKS = ("callbacks", "errbacks", "chain", "chord")
 _CALLBACKS_1 = ("callbacks", "errbacks", "chord", "taskset")

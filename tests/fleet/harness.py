@@ -20,9 +20,10 @@ from worker.demo.verdict import Enqueued, Verdict, judge
 from worker.dial import parse_dial
 from worker.local.processes import Child, start_worker, wait_for_worker, worker_environment
 from worker.local.redis import LocalRedis
-from worker.producer import SEND_TASK, SendDtmf
+from worker.producer import SendDtmf
 from worker.record import Record, State
 from worker.simulator.control import SimulatorControl
+from worker.task import SEND_TASK
 from worker.vault import channel_digest
 from worker.wake import SERVE_TASK
 

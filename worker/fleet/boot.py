@@ -14,13 +14,18 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from worker import __version__
 from worker.ccc import CccClient
+from worker.channel.intake import IntakeQueue
 from worker.channel.queue import ChannelQueue
 from worker.channel.server import check_server, connect, explain
 from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.fleet import panel  # noqa: F401 - a worker answers to it
+from worker.fleet.callbacks import Callbacks
+from worker.fleet.events import Events, Watcher
 from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
+from worker.fleet.intake import Intake
+from worker.fleet.results import RECORDS, REFUSALS, Results
 from worker.fleet.slots import Slots
 from worker.fleet.sweeper import Sweeper
 from worker.limits import limits_of
@@ -28,12 +33,15 @@ from worker.monitoring.logs import Event
 from worker.monitoring.reports import report_run_failure
 from worker.monitoring.sentry import start_sentry
 from worker.run import Defaults, Pace, Parts, serve
+from worker.task import SEND_TASK
 from worker.vault import Vault
 from worker.wake import publish_wake
 
 log = logging.getLogger(__name__)
 
 _SPARE_CONNECTIONS = 8
+# Foreign producers may put anything on their list.
+_ANY_BYTES = "surrogateescape"
 
 
 class Fleet(bootsteps.StartStopStep):
@@ -70,18 +78,30 @@ class Fleet(bootsteps.StartStopStep):
         about = {"version": __version__, "channels": concurrency, "server": server, "api": settings.endpoint}
         log.info(Event("worker.started", worker=name, **about))
         limits = limits_of(settings)
-        queue = ChannelQueue(client, limits, worker=name)
+        self.queue = queue = ChannelQueue(client, limits, worker=name)
         quick = connect(url, timeout=min(timeout, settings.DTMF_LEASE_MS / 1000), max_connections=2, **tls)
         self.vault = Vault(settings.secret_keys)
         self.stopping = threading.Event()
         self.heartbeat = Heartbeat(ChannelQueue(quick, limits), settings.DTMF_BEAT_MS / 1000)
         self.slots = Slots(concurrency, self._run)
         self._sweeper = Sweeper(queue, self.take, self.publish, settings.DTMF_SWEEP_MS / 1000)
-        self._follower = Follower(
-            connect(url, timeout=timeout + 2, max_connections=2, **tls),
-            self._app.backend,
-            f"{name}/{os.getpid()}",
+        foreign = connect(url, timeout=timeout, max_connections=1, encoding_errors=_ANY_BYTES, **tls)
+        self._intake = Intake(
+            IntakeQueue(foreign, limits, name),
+            settings,
+            self.vault,
+            self.publish,
+            self.stopping,
         )
+        events = Events(self._app, name, settings.CCC_INSTANCE_ID or "")
+        self._watcher = Watcher(self.heartbeat.at_work, events.begin)
+        results = Results(Callbacks(self._app, name).settle, events, self.vault)
+        self._app.tasks[SEND_TASK].on_refusal = results.refuse
+        consumer = f"{name}/{os.getpid()}"
+        self._followers = [
+            Follower(connect(url, timeout=timeout + 2, max_connections=2, **tls), stream, write, consumer)
+            for stream, write in ((RECORDS, results.of_records), (REFUSALS, results.of_refusals))
+        ]
         self._client = CccClient(
             settings.endpoint,
             signature=settings.CCC_SIGNATURE,
@@ -133,7 +153,10 @@ class Fleet(bootsteps.StartStopStep):
         self._credentials.start()
         self.heartbeat.start()
         self._sweeper.start()
-        self._follower.start()
+        self._intake.start()
+        for follower in self._followers:
+            follower.start()
+        self._watcher.start()
 
     def _stop_runs(self, **_: Any) -> None:
         if not self.stopping.is_set():
@@ -157,10 +180,15 @@ class Fleet(bootsteps.StartStopStep):
         self.stopping.set()
         self._credentials.stop()
         self._sweeper.stop()
-        self._follower.stop()
+        self._intake.stop()
+        self._watcher.stop()
+        for follower in self._followers:
+            follower.stop()
         try:
-            self._follower.leave()
+            self._intake.let_go()
+            for follower in self._followers:
+                follower.leave()
         except RedisError as error:
-            log.info(Event("follower.left_behind", error=type(error).__name__))
+            log.info(Event("worker.left_behind", error=type(error).__name__))
 
     terminate = stop

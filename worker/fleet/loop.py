@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from worker.channel.server import is_hindered
@@ -51,7 +52,8 @@ class Loop:
             self._stop.wait(pause)
 
     def _note(self, error: Exception) -> None:
-        if not (isinstance(error, RedisError) and is_hindered(error)):
+        hindered = isinstance(error, OperationalError) or (isinstance(error, RedisError) and is_hindered(error))
+        if not hindered:
             log.error(Event("thread.failed", thread=self._name), exc_info=error)
         elif not self._down:
             log.warning(Event("redis.down", thread=self._name, error=type(error).__name__))
