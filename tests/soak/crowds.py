@@ -11,7 +11,7 @@ SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 48, "fsync": "everysec"}
 WORKERS = ("one", "two")
 MANY, FEW, DEPTH = 20_000, 200, 100
 # What a machine of two cores enqueues and sends a second, the simulator beside it, with some to spare.
-TASKS_PER_S = 150
+TASKS_PER_S = 300
 EXPIRES_S = 3600.0
 ANSWER_S = 0.02
 
