@@ -23,6 +23,8 @@ Span = timedelta | int | float
 LONGEST_DEADLINE_MS = 86_400_000
 LONGEST_GAP_MS = 60_000
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+_PLAIN_NAME = re.compile(r"[A-Za-z_]{1,32}")
+_MOST_NAMES = 5
 _LONGEST_TEXT = 256
 _ARGUMENTS = {
     "channel_id",
@@ -168,8 +170,9 @@ def task_from(arguments: Mapping[str, Any], settings: Settings, *, expires: obje
         raise InvalidTask(f"dtmf.send needs {' and '.join(sorted(missing))}")
     unknown = given.keys() - _ARGUMENTS
     if unknown:
-        # A name is the caller's own text, but a misplaced value could stand there, so only known letters are shown.
-        names = ", ".join(sorted(name if isinstance(name, str) and name.isidentifier() else "?" for name in unknown))
+        # A name is the caller's own text, but a misplaced value could stand there: digits are never shown.
+        shown = sorted({name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else "?" for name in unknown})
+        names = ", ".join(shown[:_MOST_NAMES])
         raise InvalidTask(f"dtmf.send takes no argument {names}; it takes {', '.join(sorted(_ARGUMENTS))}")
     return check_task(
         **given,

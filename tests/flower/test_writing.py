@@ -29,7 +29,7 @@ def test_a_posted_task_is_sent(office: Office, way: str) -> None:
     assert answer.status_code == 200, answer.text
     task_id = answer.json()["task-id"]
     until(lambda: office.writable.tasks().get(task_id, {}).get("state") == "SUCCESS", "the task is shown as sent")
-    events = office.scene.control.heard(office.scene._since_heard)
+    events = office.scene.control.heard(office.scene.since_heard)
     assert "".join(event["key"] for event in events if event["channel_id"] == line.channel_id) == PIN
     no_secret_in(office, line, answer.text, office.writable.ask(f"/task/{task_id}").text)
 
