@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test bench lock clean
+DURATION ?= 10m
+
+.PHONY: setup demo test soak bench lock clean
 
 setup: .venv/ready
 
@@ -22,6 +24,10 @@ test: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
+# Everything that can go wrong, again and again: DURATION=90, 10m, 2h. Exit status 1 on a broken promise.
+soak: setup
+	@$(BIN)/python -m tests.soak $(DURATION)
 
 # Figures for people, on a quiet machine; no test depends on them.
 bench: setup

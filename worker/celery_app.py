@@ -31,7 +31,7 @@ class DtmfCelery(Celery):
         # belong into one message.
         command = click.get_current_context(silent=True)
         is_worker = command is not None and command.info_name == "worker"
-        self.config_from_object(celery_config(Settings.load(worker=is_worker)))
+        self.config_from_object(celery_config(Settings.load(worker=is_worker), worker=is_worker))
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         """Celery's; of `dtmf.send` it goes through the same door as send_dtmf.apply_async.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fleet.harness import QUICK, Ground, Line, Scene, Simulator, until
+from tests.fleet.harness import Ground, Line, Scene, Simulator, until
 from tests.flower.pages import Pages
 from worker.local.processes import start_simulator
 from worker.local.redis import free_port
@@ -36,7 +36,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with ExitStack() as opened:
         opened.enter_context(start_simulator(port, folder / "simulator.log"))
         control = opened.enter_context(SimulatorControl(f"http://127.0.0.1:{port}"))
-        ground = opened.enter_context(Ground(folder, Simulator(port, control), DTMF_CONCURRENCY=8, **QUICK))
+        ground = opened.enter_context(Ground(folder, Simulator(port, control), DTMF_CONCURRENCY=8))
         shown = opened.enter_context(Pages(ground.env, folder))
         writable = opened.enter_context(Pages(ground.env, folder, DTMF_FLOWER_WRITABLE=1))
         ground.start(*WORKERS)
@@ -64,10 +64,11 @@ def day(office: Office) -> dict[str, str]:
     held = ("failed", "cancelled", "expired", "sent")
     for name in held:
         send.pause(line_of(name).channel_id)
-    day = {name: scene.send(line_of(name), PIN).id for name in (*faults, "cancelled", "sent")}
+    long: dict[str, Any] = {"expires_in": 120}
+    day = {name: scene.send(line_of(name), PIN, **long).id for name in (*faults, "cancelled", "sent")}
     # Both are sent by the run that was begun for the task ahead of them, or end with it.
-    day["sent too"] = scene.send(line_of("sent"), PIN).id
-    day["behind"] = scene.send(line_of("failed"), PIN).id
+    day["sent too"] = scene.send(line_of("sent"), PIN, **long).id
+    day["behind"] = scene.send(line_of("failed"), PIN, **long).id
     day["expired"] = scene.send(line_of("expired"), PIN, expires_in=0.5).id
     send.cancel(day["cancelled"])
     for name in held:

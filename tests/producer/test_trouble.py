@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,6 +130,22 @@ def test_a_server_that_goes_away_between_the_queue_and_the_message_does_not_undo
     assert f"wake.unsent ch={CH}" in caplog.text
     # The sweeper will look at it.
     assert redis_client.zscore("dtmf:due", CH)
+
+
+@pytest.mark.parametrize("how", ["refused", "no answer"])
+def test_a_message_that_cannot_be_sent_holds_the_producer_up_for_a_moment_only(
+    send_dtmf: SendDtmf, redis_client: Redis, behind_proxy: Proxy, how: str
+) -> None:
+    """After a second the sweeper is there; Celery's own patience was 6 s, and 10 s without an answer."""
+    if how == "refused":
+        behind_proxy.leave_after = b"PUBLISH"
+    else:
+        behind_proxy.silent_after = b"PUBLISH"
+    began = time.monotonic()
+    result = send_dtmf.delay(**CALL)
+    assert time.monotonic() - began < 5
+    assert queued(redis_client) == [result.id]
+    assert messages(redis_client) == []
 
 
 def test_a_message_that_the_server_forbids_does_not_undo_the_task(

@@ -26,6 +26,7 @@ from worker.fleet.follower import Follower
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.intake import Intake
 from worker.fleet.results import RECORDS, REFUSALS, Results
+from worker.fleet.slots import Slots
 from worker.fleet.sweeper import Sweeper
 from worker.limits import limits_of
 from worker.monitoring.logs import Event
@@ -46,10 +47,14 @@ _ANY_BYTES = "surrogateescape"
 class Fleet(bootsteps.StartStopStep):
     """What a worker process has for its runs."""
 
+    # Started after the threads of which it makes use, and stopped before them.
+    requires = ("celery.worker.components:Pool",)
+
     def __init__(self, worker: Any, **_: Any) -> None:
         """Check the pool, the settings and the server, and build the parts; a fault ends the worker with a message."""
         super().__init__(worker)
         self._app = worker.app
+        self._worker = worker
         try:
             settings = Settings.load(worker=True)
             start_sentry(settings)
@@ -78,7 +83,8 @@ class Fleet(bootsteps.StartStopStep):
         self.vault = Vault(settings.secret_keys)
         self.stopping = threading.Event()
         self.heartbeat = Heartbeat(ChannelQueue(quick, limits), settings.DTMF_BEAT_MS / 1000)
-        self._sweeper = Sweeper(queue, self.publish, settings.DTMF_SWEEP_MS / 1000)
+        self.slots = Slots(concurrency, self._run)
+        self._sweeper = Sweeper(queue, self.take, self.publish, settings.DTMF_SWEEP_MS / 1000)
         foreign = connect(url, timeout=timeout, max_connections=1, encoding_errors=_ANY_BYTES, **tls)
         self._intake = Intake(
             IntakeQueue(foreign, limits, name),
@@ -127,8 +133,15 @@ class Fleet(bootsteps.StartStopStep):
         """Send the message "serve this channel"."""
         publish_wake(self._app, ch)
 
+    def take(self, ch: str) -> bool:
+        """Serve a channel in a thread of Celery's pool, without a message; False if none is free."""
+        return not self.stopping.is_set() and self.slots.take(ch, self._worker.pool.executor)
+
     def serve(self, ch: str) -> None:
-        """One run."""
+        """Serve a channel for which a message came."""
+        self.slots.serve(ch)
+
+    def _run(self, ch: str) -> None:
         try:
             serve(self._parts, ch)
         except Exception as error:  # noqa: BLE001 - Celery would log its text, which may hold anything

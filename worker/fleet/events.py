@@ -110,7 +110,7 @@ class Events:
 
     def _arguments(self, instance_id: str | None, ch: str, digits: int) -> Event:
         """What may be shown of a task's arguments."""
-        shown = {"instance_id": instance_id or self._instance_id, "channel": ch, "digits": digits}
+        shown = {"digits": digits, "channel": ch, "instance_id": instance_id or self._instance_id}
         return {"name": SEND_TASK, "args": "()", "kwargs": repr(shown), "retries": 0}
 
 

@@ -48,11 +48,8 @@ def workers(patient: Patient) -> Iterator[Finding]:
 
 
 def _ask(patient: Patient) -> list[tuple[str, dict[str, Any]]]:
-    config = celery_config(patient.settings)
-    # Redis answered a moment ago: if it is gone now, the next check says so.
-    config["broker_transport_options"] |= {"max_retries": 1, "interval_start": 0, "interval_step": 0}
     with Celery("doctor", set_as_current=False) as app:
-        app.config_from_object(config)
+        app.config_from_object(celery_config(patient.settings))
         answers = app.control.broadcast(ABOUT, reply=True, timeout=_ASK_S) or []
     return sorted(pair for answer in answers for pair in answer.items())
 
