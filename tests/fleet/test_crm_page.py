@@ -136,7 +136,7 @@ def test_an_example_presses_and_reads_its_result(
 ) -> None:
     said = press(language, line)
     assert said.split() == ["SUCCESS", "sent"]
-    heard = scene.control.heard(scene._since_heard)
+    heard = scene.control.heard(scene.since_heard)
     assert "".join(event["key"] for event in heard if event["channel_id"] == line.channel_id) == KEYS
 
 
@@ -145,7 +145,7 @@ def test_the_readmes_example_presses(scene: Scene, line: Line, run: Run, tmp_pat
     given = "import os\nREDIS_URL = os.environ['REDIS_URL']\n"
     (tmp_path / "press.py").write_text(f"{given}{code}\nprint(outcome['state'])")
     assert run([sys.executable, "press.py"]).split() == ["sent"]
-    heard = scene.control.heard(scene._since_heard)
+    heard = scene.control.heard(scene.since_heard)
     assert "".join(event["key"] for event in heard if event["channel_id"] == line.channel_id) == KEYS
 
 

@@ -35,7 +35,7 @@ def test_the_example_with_curl_presses_and_reads_its_result(office: Office, tmp_
     line = Line.new()
     answer = press(office, line, tmp_path)
     assert (answer["state"], answer["result"]["state"]) == ("SUCCESS", "sent")
-    heard = office.scene.control.heard(office.scene._since_heard)
+    heard = office.scene.control.heard(office.scene.since_heard)
     assert "".join(event["key"] for event in heard if event["channel_id"] == line.channel_id) == KEYS
 
 
