@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test bench lock clean
+.PHONY: setup demo test enumerate bench lock clean
 
 setup: .venv/ready
 
@@ -22,6 +22,10 @@ test: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
+# Every crash point; minutes. `make test` plays a part of it. See docs/proof.md.
+enumerate: setup
+	@$(BIN)/python -m tests.enumerate
 
 # Figures for people, on a quiet machine; no test depends on them.
 bench: setup
