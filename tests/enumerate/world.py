@@ -298,7 +298,7 @@ def world_of(client: Redis, alter: Callable[[str, str], str] = lambda _, text: t
     """A world whose time is the worker's time, for as long as the context lasts."""
     world = World(client, alter)
     with ExitStack() as stack:
-        for module in ("clock", "run", "producer"):
+        for module in ("clock", "run", "door"):
             stack.enter_context(patch(f"worker.{module}.time", OwnTime(world)))
         try:
             yield world
