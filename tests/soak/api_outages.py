@@ -14,8 +14,8 @@ from tests.unit.proxy import Proxy
 from worker.record import Record, State
 
 NAME = "the API away"
-SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24, "fsync": "everysec", **QUICK}
-WORKERS = ("one", "two")
+SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 48, "fsync": "everysec", **QUICK}
+WORKER = "one"
 LINES = 24
 LONGEST_OUTAGE_S = 60.0
 EXPIRES_S = 600.0
@@ -112,14 +112,14 @@ class _Outage:
 
     def play(self) -> Result:
         endpoint = {"CCC_ENDPOINT": f"https://127.0.0.1:{self._proxy.port}", "CCC_CA_BUNDLE": self._certificates.bundle}
-        self._ground.start(*WORKERS, **endpoint)
+        self._ground.start(WORKER, **endpoint)
         for line in self._patient + self._hasty:
             self._scene.send(line, "12", expires_in=EXPIRES_S)
         until(lambda: len(self._scene.heard()) == 2 * len(self._patient + self._hasty), "digits heard")
         with OUTAGES[self._kind](self._proxy, self._scene, self._patient + self._hasty, self._certificates):
             began = time.time()
             hasty = self._enqueue(began)
-            self._restart_one(endpoint)
+            self._restart(endpoint)
             time.sleep(max(0.0, began + self._seconds - time.time()))
             expired = self._see_expired(hasty)
         self._see_drained(time.time())
@@ -136,12 +136,12 @@ class _Outage:
             time.sleep(0.05)
         return hasty
 
-    def _restart_one(self, endpoint: dict[str, str]) -> None:
+    def _restart(self, endpoint: dict[str, str]) -> None:
         told = time.monotonic()
-        status = self._ground.worker(WORKERS[0]).stop(timeout=60)
+        status = self._ground.worker(WORKER).stop(timeout=60)
         self._see("from SIGTERM to the end", time.monotonic() - told, "s", at_most=15)
         self._result.must(status == 0, f"a worker ended with status {status}")
-        self._ground.start(WORKERS[0], **endpoint)
+        self._ground.start(WORKER, **endpoint)
 
     def _see_expired(self, hasty: list[str]) -> dict[str, Record]:
         """What became of the tasks whose deadline fell into the outage, and how long after it they were on record."""

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from tests.fleet.harness import Ground
-from tests.soak import api_outages, deaths, freezes, network, redis_kills, redis_rollbacks, redis_troubles, restarts
+from tests.soak import (
+    api_outages,
+    crowds,
+    deaths,
+    freezes,
+    network,
+    redis_kills,
+    redis_rollbacks,
+    redis_troubles,
+    restarts,
+    throttling,
+)
 from tests.soak.result import Result
 
 
@@ -52,6 +63,8 @@ SCENARIOS = (
     Scenario(redis_troubles, 3),
     Scenario(network),
     Scenario(api_outages, 3),
+    Scenario(throttling, 2),
+    Scenario(crowds, 3),
 )
 
 

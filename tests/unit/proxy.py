@@ -35,11 +35,12 @@ class Proxy:
         self.silent_after: bytes | None = None
         self.silent = False
         self.lost = False
-        self._sockets: list[socket.socket] = []
+        self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._begin(self._accept)
 
     def _begin(self, what: Callable[..., None], *args: Any) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
         thread = threading.Thread(target=what, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -50,20 +51,24 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            self._sockets.append(client)
             self._begin(self._serve, client)
 
     def _serve(self, client: socket.socket) -> None:
         # A client that refuses the certificate, or one end that goes away, ends the connection and nothing else.
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            self._keep(stack, client)
             if self.tls:
-                client = self.tls.wrap_socket(client, server_side=True)
-                self._sockets.append(client)
-            stack.callback(_shut, client)
-            server = socket.create_connection(("127.0.0.1", self._target))
-            self._sockets.append(server)
-            stack.callback(_shut, server)
+                client = self._keep(stack, self.tls.wrap_socket(client, server_side=True))
+            server = self._keep(stack, socket.create_connection(("127.0.0.1", self._target)))
             self._relay(client, server)
+
+    def _keep(self, stack: contextlib.ExitStack, sock: socket.socket) -> socket.socket:
+        """Have a socket closed at the end of its connection, or by cut."""
+        self._sockets.add(sock)
+        stack.callback(sock.close)
+        stack.callback(_shut, sock)
+        stack.callback(self._sockets.discard, sock)
+        return sock
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:
         # One thread for both directions: a TLS connection must not be read and written at the same time.
@@ -106,7 +111,8 @@ class Proxy:
 
     def cut(self) -> None:
         """End every connection that is open."""
-        _shut(*self._sockets)
+        for sock in list(self._sockets):
+            _shut(sock)
 
     def __enter__(self) -> Self:
         return self
@@ -116,8 +122,6 @@ class Proxy:
         self.cut()
         for thread in list(self._threads):
             thread.join(5)
-        for sock in self._sockets:
-            sock.close()
 
 
 def _pass_on(answer: bytes, client: socket.socket) -> bool:
@@ -132,7 +136,6 @@ def _read(sock: socket.socket) -> bytes:
     return data
 
 
-def _shut(*sockets: socket.socket) -> None:
-    for sock in sockets:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
