@@ -40,6 +40,11 @@ def _sleep(world: World) -> None:
     world.sleepers.append(world.current)
 
 
+def _hang(world: World) -> None:
+    _sleep(world)
+    world.sleepers[-1].hangs = True
+
+
 def _wake(world: World) -> None:
     while world.sleepers:
         world.wake(world.sleepers.pop())
@@ -99,6 +104,7 @@ def _restart(world: World) -> None:
 
 STOP = Do("stop", _stop)
 SLEEP = Do("sleep", _sleep, own=True)
+HANG = Do("hang", _hang, own=True)
 WAKE = Do("wake", _wake)
 LOSE = Do("lose", _lose, own=True)
 LEAVE = Do("leave", _leave, own=True)

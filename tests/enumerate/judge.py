@@ -14,6 +14,10 @@ FULL = {State.SENT, State.PRESUMED}
 BREAKS = {State.FAILED, State.EXPIRED, State.UNKNOWN}
 FINAL = ("NotExists", "InvalidParameter")
 USED = "SignatureNonceUsed"
+# The documented limits.
+OUT_OF_ORDER = "V3: a copy that was written after the hold is heard out of order"
+LATE = "V10: a copy that was written after a pause behind the last look at the clock is heard late"
+PRESUMED = "V7: presumed, and a refusal that nobody read had burnt the nonce"
 Place = tuple[str, int]
 
 
@@ -22,7 +26,7 @@ class Judge:
     """Looks at a world in which nothing happens any more.
 
     Attributes:
-        limits: the documented limits that showed, by the names of docs/proof.md.
+        limits: the documented limits that showed, by their names above.
     """
 
     world: World
@@ -43,6 +47,7 @@ class Judge:
         executed = [copy for copy in self.world.api.copies if copy.heard]
         for copy in sorted(executed, key=lambda copy: copy.heard or 0):
             self.heard.append((self.world.watch.press_of(copy.nonce), copy))
+        self.slept = any(label in {"sleep", "hang"} for _, _, label in self.world.trace)
         self.each_task_has_one_record()
         self.nothing_is_heard_twice_or_out_of_order()
         for task in self.order:
@@ -75,11 +80,11 @@ class Judge:
             place = (self.order.index(press.task), press.digit)
             if place < latest.get(given.ch, (0, 0)):
                 insist(self.came_after_the_hold(press, copy), f"{press} was heard out of order")
-                self.limits["a copy written after the hold: out of order"] += 1
+                self.limits[OUT_OF_ORDER] += 1
             latest[given.ch] = max(place, latest.get(given.ch, (0, 0)))
             if copy.written_at >= copy.not_after:
                 insist(copy.looked_at < copy.not_after, f"{press} was sent after its deadline")
-                self.limits["written after a pause behind the last look at the clock: late"] += 1
+                self.limits[LATE] += 1
 
     def came_after_the_hold(self, press: Press, copy: Copy) -> bool:
         """The worker slept between its last look at the clock and the write, for longer than the hold."""
@@ -166,9 +171,11 @@ class Judge:
                 insist(heard and "OK" in codes, f"{what}, and was not answered OK")
             case Outcome.PRESUMED:
                 insist(USED in codes, f"{what}, and no nonce was refused")
+                sole = len({copy.by for copy in copies}) == 1 and all(copy.read for copy in copies)
+                insist(not sole or self.slept, f"{what}, and its run read every answer")
                 if not heard:
                     insist(self.burnt_unseen(copies), f"{what}, and was not heard")
-                    self.limits["presumed, and a lost refusal had burnt the nonce"] += 1
+                    self.limits[PRESUMED] += 1
             case Outcome.FAILED:
                 sole = len(copies) == 1 and copies[0].read and copies[0].code.startswith(FINAL)
                 last = [copy for press, copy in self.copies.get(place, []) if press.attempt == self.last(place)]
@@ -184,8 +191,10 @@ class Judge:
 
     def burnt_unseen(self, copies: list[Copy]) -> bool:
         """A refusal burnt the nonce, and whoever recorded the digit had not read it."""
-        burns = self.world.api.service.settings.burn
-        return burns and any(not copy.heard and copy.code not in {"", "OK", USED} for copy in copies)
+        told = {copy.by for copy in copies if copy.read and copy.code == USED}
+        refusals = [copy for copy in copies if not copy.heard and copy.code not in {"", "OK", USED}]
+        unseen = any(not copy.read or copy.by not in told for copy in refusals)
+        return self.world.api.service.settings.burn and unseen
 
     def is_open(self, record: Record, place: Place, copies: list[Copy]) -> bool:
         """Nobody can say whether the digit was executed."""
@@ -196,7 +205,9 @@ class Judge:
             return True
         if record.ended_at >= record.deadline and (copies or found):
             return True
-        if doubt and any(code.startswith((*FINAL, "Forbidden", "InvalidTimeStamp")) for code in codes):
+        if doubt and any(
+            code.startswith((*FINAL, "Forbidden", "InvalidAccessKeyId", "InvalidTimeStamp")) for code in codes
+        ):
             return True
         return USED in codes and any(code.startswith("Throttling") for code in codes)
 

@@ -40,6 +40,10 @@ def _nonces(vault: Vault, task: str, digits: int) -> dict[str, Press]:
     return {vault.nonce(vault.kid, *press): press for press in places}
 
 
+def _mark(hash_: dict[str, str]) -> Press:
+    return Press(hash_["task"], int(hash_["digit"]), int(hash_["attempt"]))
+
+
 class Watch:
     """Sees every change of state, and remembers what the invariants need."""
 
@@ -79,10 +83,16 @@ class Watch:
             self._channel(script, ch, channel)
         self._tasks(seen)
 
+    def take_as_it_is(self, seen: dict[str, Any]) -> None:
+        """The server has come back with an older state."""
+        hashes = {ch: channel["hash"] or {} for ch, channel in seen["channels"].items()}
+        self.marks = {ch: _mark(hash_) for ch, hash_ in hashes.items() if "task" in hash_}
+        self.due = seen.get("due")
+
     def _channel(self, script: str, ch: str, channel: dict[str, Any]) -> None:
         hash_, queue = channel["hash"] or {}, list(channel["queue"] or [])
         insist(not queue or channel.get("due") is not None, "I7: tasks wait, and nobody will look at their channel")
-        mark = Press(hash_["task"], int(hash_["digit"]), int(hash_["attempt"])) if "task" in hash_ else None
+        mark = _mark(hash_) if "task" in hash_ else None
         before = self.marks.get(ch)
         if mark == before:
             if mark and script == "claim":
