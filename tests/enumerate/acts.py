@@ -60,6 +60,11 @@ def _leave(world: World) -> None:
     world.current.stopping.set()
 
 
+def _lose_and_leave(world: World) -> None:
+    _lose(world)
+    _leave(world)
+
+
 def _ask(world: World, what: str, on: str, answer: Any) -> None:
     watch = world.watch
     world.asked.append(Asked(what, on, answer, len(world.api.heard), dict(watch.marks), list(watch.accepted)))
@@ -108,6 +113,7 @@ HANG = Do("hang", _hang, own=True)
 WAKE = Do("wake", _wake)
 LOSE = Do("lose", _lose, own=True)
 LEAVE = Do("leave", _leave, own=True)
+LOSE_AND_LEAVE = Do("lose, leave", _lose_and_leave, own=True)
 MESSAGE = Do("message", lambda world: world.run(CH))
 PAUSE = Do("pause", _pause)
 PAUSE_A_WHILE = Do("pause for a while", _pause_for_a_while)

@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.enumerate.actors import LIMITS
+from tests.enumerate.acts import EXPIRE, HANG, LOSE, LOSE_AND_LEAVE, RESTART, SLEEP, STOP
 from tests.enumerate.api import Copy
-from tests.enumerate.watch import Broken, Press, insist
-from tests.enumerate.world import HOLD_MS, Asked, World
+from tests.enumerate.watch import HOLD_MS, Press, insist
+from tests.enumerate.world import Asked, World
 from worker.record import Outcome, Record, State
 
 KEPT = {"dtmf:records", "dtmf:waiting"}
@@ -18,6 +19,7 @@ USED = "SignatureNonceUsed"
 OUT_OF_ORDER = "V3: a copy that was written after the hold is heard out of order"
 LATE = "V10: a copy that was written after a pause behind the last look at the clock is heard late"
 PRESUMED = "V7: presumed, and a refusal that nobody read had burnt the nonce"
+DISTURBANCES = {act.label for act in (STOP, SLEEP, HANG, LOSE, LOSE_AND_LEAVE, RESTART, EXPIRE)}
 Place = tuple[str, int]
 
 
@@ -47,7 +49,7 @@ class Judge:
         executed = [copy for copy in self.world.api.copies if copy.heard]
         for copy in sorted(executed, key=lambda copy: copy.heard or 0):
             self.heard.append((self.world.watch.press_of(copy.nonce), copy))
-        self.slept = any(label in {"sleep", "hang"} for _, _, label in self.world.trace)
+        self.disturbed = self.world.restarted or any(label in DISTURBANCES for _, _, label in self.world.trace)
         self.each_task_has_one_record()
         self.nothing_is_heard_twice_or_out_of_order()
         for task in self.order:
@@ -102,6 +104,12 @@ class Judge:
             for place in missed:
                 presumed = later.digits[place - 1].outcome is Outcome.PRESUMED
                 insist(presumed, f"{task}: digit {place} was left out, and the next one was heard")
+            asked = any(place[0] == task for place in self.copies)
+            gone = [e for e in self.order[:index] if self.by_id[e].error == "Gone" and self.by_id[e].ch == later.ch]
+            insist(
+                not asked or not gone or self.by_id[gone[0]].ended_at <= later.enqueued_at,
+                f"{task} was sent after Gone",
+            )
             if any(digits):
                 for earlier in self.order[:index]:
                     if self.by_id[earlier].ch == later.ch:
@@ -112,7 +120,6 @@ class Judge:
         pressed = any(digit.outcome is not Outcome.NOT_SENT for digit in earlier.digits)
         if earlier.state in FULL or (earlier.state is State.CANCELLED and not pressed):
             return
-        insist(earlier.error != "Gone" or later.enqueued_at >= earlier.ended_at, "heard after the call was gone")
         acknowledged = any(asked.what == "resume" for asked in self.world.asked)
         aged = later.enqueued_at >= earlier.ended_at + LIMITS.break_
         right = self.world.given[later.id].go_on or acknowledged or aged
@@ -171,8 +178,8 @@ class Judge:
                 insist(heard and "OK" in codes, f"{what}, and was not answered OK")
             case Outcome.PRESUMED:
                 insist(USED in codes, f"{what}, and no nonce was refused")
-                sole = len({copy.by for copy in copies}) == 1 and all(copy.read for copy in copies)
-                insist(not sole or self.slept, f"{what}, and its run read every answer")
+                lost = self.disturbed or not all(copy.read for copy in copies)
+                insist(lost, f"{what}, and nothing had gone wrong")
                 if not heard:
                     insist(self.burnt_unseen(copies), f"{what}, and was not heard")
                     self.limits[PRESUMED] += 1
@@ -247,11 +254,3 @@ class Judge:
                 between = [press for press, _ in heard if self.world.given[press.task].ch == asked.on]
                 allowed = asked.marks.get(asked.on)
                 insist(all(press == allowed for press in between), "a digit was sent on a paused channel")
-
-
-def judge(world: World) -> Counter[str]:
-    """See Judge.judge."""
-    return Judge(world).judge()
-
-
-__all__ = ["Broken", "judge"]

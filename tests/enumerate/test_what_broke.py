@@ -6,7 +6,8 @@ from tests.enumerate import acts as do
 from tests.enumerate.cases import Play
 from tests.enumerate.scenes import THROTTLE, Scene
 from tests.enumerate.stories import Story, task
-from tests.enumerate.world import HOLD_MS, World
+from tests.enumerate.watch import HOLD_MS
+from tests.enumerate.world import World
 from worker.record import Outcome
 from worker.simulator.scene import Drop, Error, Match, Rule
 

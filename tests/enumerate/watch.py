@@ -14,6 +14,7 @@ _SEE = Path(__file__).parent / "lua" / "see.lua"
 # What these codes answer was not executed, and the next attempt may have a nonce of its own.
 REFUSALS = ("Throttling", "ServiceUnavailable", "Forbidden", "InvalidAccessKeyId")
 MOST_ATTEMPTS = 60
+HOLD_MS = 5000
 
 
 class Broken(AssertionError):
@@ -57,6 +58,7 @@ class Watch:
         self.marks: dict[str, Press] = {}
         self.marked: set[Press] = set()
         self.found: set[Press] = set()
+        self.given_up: dict[Press, int] = {}
         self.accepted: list[str] = []
         self.due: int | None = None
 
@@ -100,27 +102,28 @@ class Watch:
         else:
             if before:
                 insist(script in {"settle", "release"}, f"I2: {script} touched the mark of {before}")
+                insist(script == "settle" or not self.copies(before), f"I2: release dropped the mark of {before}")
+                self.given_up[before] = self._world.now_ms
             if mark:
-                self._new_mark(script, mark, before, hash_)
+                self._new_mark(script, mark)
                 self.marks[ch] = mark
             else:
                 self.marks.pop(ch, None)
         if mark:
             insist(queue[:1] == [mark.task], f"I1: the mark {mark} is not the head's")
 
-    def _new_mark(self, script: str, mark: Press, _: Press | None, hash_: dict[str, str]) -> None:
+    def _new_mark(self, script: str, mark: Press) -> None:
         insist(script in {"claim", "settle"}, f"I1: {script} wrote a mark")
+        given = self._world.given
         if mark.attempt > 1 and mark not in self.marked:
             former = mark._replace(attempt=mark.attempt - 1)
             copies = self.copies(former)
-            resend = self._world.given[mark.task].resend
-            right = (*REFUSALS, "InternalError") if resend else REFUSALS
+            right = (*REFUSALS, "InternalError") if given[mark.task].resend else REFUSALS
             sole = len(copies) == 1 and copies[0].read and copies[0].code.startswith(right)
             insist(sole, f"I3: {mark} was marked, and {former} had not just one copy that was refused")
-        hold_over = int(hash_.get("hold_until", 0)) <= self._world.now_ms
-        mine = self._world.given[mark.task].ch
         for former in self.marked - {mark}:
-            if self._world.given[former.task].ch == mine and not self._closed(former):
+            if given[former.task].ch == given[mark.task].ch and not self._closed(former):
+                hold_over = former in self.given_up and self.given_up[former] + HOLD_MS <= self._world.now_ms
                 insist(hold_over, f"I4: {mark} was marked while {former} was open")
         self.marked.add(mark)
 

@@ -19,7 +19,7 @@ from redis import Redis
 
 from tests.enumerate.actors import BEAT_MS, LUA, Actor, OwnTime, StagedQueue, TimedQueue
 from tests.enumerate.api import CREDENTIALS, INSTANCE, Api
-from tests.enumerate.watch import Broken, Press, Watch
+from tests.enumerate.watch import HOLD_MS, Broken, Press, Watch
 from worker.ccc import StaticCredentials
 from worker.channel.server import OUTAGE
 from worker.fleet.sweeper import Sweeper
@@ -32,7 +32,6 @@ from worker.vault import Vault, channel_digest
 # In another century, so that nothing expires by itself.
 BEGIN_MS = 4_000_000_000_000
 KEY = bytes(range(32))
-HOLD_MS = 5000
 LONG_MS = 3 * 86_400_000
 MOST_STEPS = 4000
 
