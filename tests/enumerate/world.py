@@ -240,8 +240,14 @@ class World:
             self._cues[cue] += 1
             act = self.acts.get(self.moment) or self.acts.get((*cue, self._cues[cue]))
             if act:
-                self.trace.append((self.moment, "-->", getattr(act, "label", "act")))
-                act(self)
+                self.do(actor, act)
+        self.current = None
+
+    def do(self, actor: Actor, act: Act) -> None:
+        """Something happens while this actor stands at its boundary."""
+        self.trace.append((self.moment, "-->", getattr(act, "label", "act")))
+        self.current = actor
+        act(self)
         self.current = None
 
     def go_on(self) -> None:
