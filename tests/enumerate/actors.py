@@ -39,14 +39,14 @@ class TimedQueue(ChannelQueue):
 
     def _call(self, name: str, *args: Any) -> list[Any]:
         """The call, and in the same round trip a look at what it did: the enumeration's time is round trips."""
-        calls = [("EVALSHA", self._digests[name], 0, *args), self._world.watch.look()]
+        calls = [*self._world.clock_calls(), ("EVALSHA", self._digests[name], 0, *args), self._world.watch.look()]
         self._connection.send_packed_command(self._connection.pack_commands(calls))
-        answers = [self._read(), self._read()]
+        answers = [self._read() for _ in calls]
         for answer in answers:
             if isinstance(answer, ResponseError):
                 raise answer
-        self._world.watch.after(name, json.loads(answers[1]))
-        return cast(list[Any], answers[0])
+        self._world.watch.after(name, json.loads(answers[-1]))
+        return cast(list[Any], answers[-2])
 
     def _read(self) -> Any:
         try:
@@ -96,6 +96,7 @@ class Actor:
         at: the boundary at which it stands.
         asleep: it stands still until it is woken; its heartbeat, too.
         dead: it will never go on.
+        hangs: its thread stands still, and its process beats on.
         loses: what it has on its way at this boundary is lost.
     """
 
@@ -103,7 +104,7 @@ class Actor:
         self.name = name
         self.until = 0
         self.at = ""
-        self.asleep = self.dead = self.loses = False
+        self.asleep = self.hangs = self.dead = self.loses = False
         self.stopping = Stopping(world)
         self.heartbeat = Heartbeat(world.queue, BEAT_MS / 1000)
         self.greenlet = greenlet(lambda: play(self))
@@ -111,6 +112,11 @@ class Actor:
     @property
     def over(self) -> bool:
         return self.dead or self.greenlet.dead
+
+    @property
+    def beats(self) -> bool:
+        """Its process gives signs of life."""
+        return self.hangs or not (self.over or self.asleep)
 
 
 class OwnTime:

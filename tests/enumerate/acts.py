@@ -40,6 +40,11 @@ def _sleep(world: World) -> None:
     world.sleepers.append(world.current)
 
 
+def _hang(world: World) -> None:
+    _sleep(world)
+    world.sleepers[-1].hangs = True
+
+
 def _wake(world: World) -> None:
     while world.sleepers:
         world.wake(world.sleepers.pop())
@@ -53,6 +58,11 @@ def _lose(world: World) -> None:
 def _leave(world: World) -> None:
     assert world.current
     world.current.stopping.set()
+
+
+def _lose_and_leave(world: World) -> None:
+    _lose(world)
+    _leave(world)
 
 
 def _ask(world: World, what: str, on: str, answer: Any) -> None:
@@ -70,19 +80,31 @@ def enqueue(task: str, **options: Any) -> Do:
     return Do(f"enqueue {task}", lambda world: world.produce([(task, options)]))
 
 
-def _resume(world: World) -> None:
-    _ask(world, "resume", CH, world.queue.resume(CH))
-    if world.asked[-1].answer:
-        world.messages.append(CH)
+def pause(ch: str) -> Do:
+    """An operator pauses a channel."""
+    return Do("pause", lambda world: _ask(world, "pause", ch, world.queue.pause(ch)))
 
 
-def _pause(world: World) -> None:
-    _ask(world, "pause", CH, world.queue.pause(CH))
+def resume(ch: str) -> Do:
+    """An operator ends a pause, and acknowledges a break."""
+
+    def act(world: World) -> None:
+        publish = world.queue.resume(ch)
+        _ask(world, "resume", ch, publish)
+        if publish:
+            world.messages.append(ch)
+
+    return Do("resume", act)
+
+
+def purge(ch: str) -> Do:
+    """An operator cancels all that waits on a channel."""
+    return Do("purge", lambda world: _ask(world, "purge", ch, world.queue.purge(ch)))
 
 
 def _pause_for_a_while(world: World) -> None:
-    _pause(world)
-    world.afterwards.append(_resume)
+    PAUSE(world)
+    world.afterwards.append(RESUME)
 
 
 def _expire(world: World) -> None:
@@ -99,13 +121,13 @@ def _restart(world: World) -> None:
 
 STOP = Do("stop", _stop)
 SLEEP = Do("sleep", _sleep, own=True)
+HANG = Do("hang", _hang, own=True)
 WAKE = Do("wake", _wake)
 LOSE = Do("lose", _lose, own=True)
 LEAVE = Do("leave", _leave, own=True)
+LOSE_AND_LEAVE = Do("lose, leave", _lose_and_leave, own=True)
+PAUSE, RESUME, PURGE = pause(CH), resume(CH), purge(CH)
 MESSAGE = Do("message", lambda world: world.run(CH))
-PAUSE = Do("pause", _pause)
 PAUSE_A_WHILE = Do("pause for a while", _pause_for_a_while)
-RESUME = Do("resume", _resume)
-PURGE = Do("purge", lambda world: _ask(world, "purge", CH, world.queue.purge(CH)))
 EXPIRE = Do("2 s pass", _expire)
 RESTART = Do("Redis restarts", _restart, own=True)

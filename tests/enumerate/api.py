@@ -30,6 +30,7 @@ class Copy:
         not_after: the deadline.
         code: what the API answered, "" if no answer was made.
         heard: the number of the digit that it executed, if it did.
+        by: who wrote it.
         read: the run read the answer.
     """
 
@@ -38,6 +39,7 @@ class Copy:
     looked_at: float
     written_at: float
     not_after: float
+    by: str
     code: str = ""
     heard: int | None = None
     read: bool = False
@@ -47,13 +49,17 @@ class Api:
     """Stands in for CccClient.
 
     at is called at each boundary; it may never return (the worker died), and answers whether the network loses what
-    is on its way there. changed is called when something is written.
+    is on its way there. changed is called when something is written; who names
+    the actor that has the word.
     """
 
-    def __init__(self, at: Callable[[str], bool], now: Callable[[], float], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, at: Callable[[str], bool], now: Callable[[], float], changed: Callable[[], None], who: Callable[[], str]
+    ) -> None:
         self._at = at
         self._now = now
         self._changed = changed
+        self._who = who
         self.reset(SimulatorScene())
 
     def reset(self, scene: SimulatorScene) -> None:
@@ -79,7 +85,7 @@ class Api:
         if looked_at >= not_after:
             raise TooLate("too late")
         lost = self._at("request")
-        copy = Copy(nonce, press.dtmf, looked_at, clock(), not_after)
+        copy = Copy(nonce, press.dtmf, looked_at, clock(), not_after, self._who())
         self.copies.append(copy)
         self._changed()
         if lost:

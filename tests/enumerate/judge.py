@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.enumerate.actors import LIMITS
+from tests.enumerate.acts import EXPIRE, HANG, LOSE, LOSE_AND_LEAVE, RESTART, SLEEP, STOP
 from tests.enumerate.api import Copy
-from tests.enumerate.watch import Broken, Press, insist
-from tests.enumerate.world import HOLD_MS, Asked, World
+from tests.enumerate.watch import HOLD_MS, Press, insist
+from tests.enumerate.world import Asked, World
 from worker.record import Outcome, Record, State
 
 KEPT = {"dtmf:records", "dtmf:waiting"}
@@ -14,6 +15,11 @@ FULL = {State.SENT, State.PRESUMED}
 BREAKS = {State.FAILED, State.EXPIRED, State.UNKNOWN}
 FINAL = ("NotExists", "InvalidParameter")
 USED = "SignatureNonceUsed"
+# The documented limits.
+OUT_OF_ORDER = "V3: a copy that was written after the hold is heard out of order"
+LATE = "V10: a copy that was written after a pause behind the last look at the clock is heard late"
+PRESUMED = "V7: presumed, and a refusal that nobody read had burnt the nonce"
+DISTURBANCES = {act.label for act in (STOP, SLEEP, HANG, LOSE, LOSE_AND_LEAVE, RESTART, EXPIRE)}
 Place = tuple[str, int]
 
 
@@ -22,7 +28,7 @@ class Judge:
     """Looks at a world in which nothing happens any more.
 
     Attributes:
-        limits: the documented limits that showed, by the names of docs/proof.md.
+        limits: the documented limits that showed, by their names above.
     """
 
     world: World
@@ -43,6 +49,7 @@ class Judge:
         executed = [copy for copy in self.world.api.copies if copy.heard]
         for copy in sorted(executed, key=lambda copy: copy.heard or 0):
             self.heard.append((self.world.watch.press_of(copy.nonce), copy))
+        self.disturbed = self.world.restarted or any(label in DISTURBANCES for _, _, label in self.world.trace)
         self.each_task_has_one_record()
         self.nothing_is_heard_twice_or_out_of_order()
         for task in self.order:
@@ -75,11 +82,11 @@ class Judge:
             place = (self.order.index(press.task), press.digit)
             if place < latest.get(given.ch, (0, 0)):
                 insist(self.came_after_the_hold(press, copy), f"{press} was heard out of order")
-                self.limits["a copy written after the hold: out of order"] += 1
+                self.limits[OUT_OF_ORDER] += 1
             latest[given.ch] = max(place, latest.get(given.ch, (0, 0)))
             if copy.written_at >= copy.not_after:
                 insist(copy.looked_at < copy.not_after, f"{press} was sent after its deadline")
-                self.limits["written after a pause behind the last look at the clock: late"] += 1
+                self.limits[LATE] += 1
 
     def came_after_the_hold(self, press: Press, copy: Copy) -> bool:
         """The worker slept between its last look at the clock and the write, for longer than the hold."""
@@ -97,6 +104,12 @@ class Judge:
             for place in missed:
                 presumed = later.digits[place - 1].outcome is Outcome.PRESUMED
                 insist(presumed, f"{task}: digit {place} was left out, and the next one was heard")
+            asked = any(place[0] == task for place in self.copies)
+            gone = [e for e in self.order[:index] if self.by_id[e].error == "Gone" and self.by_id[e].ch == later.ch]
+            insist(
+                not asked or not gone or self.by_id[gone[0]].ended_at <= later.enqueued_at,
+                f"{task} was sent after Gone",
+            )
             if any(digits):
                 for earlier in self.order[:index]:
                     if self.by_id[earlier].ch == later.ch:
@@ -107,7 +120,6 @@ class Judge:
         pressed = any(digit.outcome is not Outcome.NOT_SENT for digit in earlier.digits)
         if earlier.state in FULL or (earlier.state is State.CANCELLED and not pressed):
             return
-        insist(earlier.error != "Gone" or later.enqueued_at >= earlier.ended_at, "heard after the call was gone")
         acknowledged = any(asked.what == "resume" for asked in self.world.asked)
         aged = later.enqueued_at >= earlier.ended_at + LIMITS.break_
         right = self.world.given[later.id].go_on or acknowledged or aged
@@ -166,9 +178,11 @@ class Judge:
                 insist(heard and "OK" in codes, f"{what}, and was not answered OK")
             case Outcome.PRESUMED:
                 insist(USED in codes, f"{what}, and no nonce was refused")
+                lost = self.disturbed or not all(copy.read for copy in copies)
+                insist(lost, f"{what}, and nothing had gone wrong")
                 if not heard:
                     insist(self.burnt_unseen(copies), f"{what}, and was not heard")
-                    self.limits["presumed, and a lost refusal had burnt the nonce"] += 1
+                    self.limits[PRESUMED] += 1
             case Outcome.FAILED:
                 sole = len(copies) == 1 and copies[0].read and copies[0].code.startswith(FINAL)
                 last = [copy for press, copy in self.copies.get(place, []) if press.attempt == self.last(place)]
@@ -184,8 +198,10 @@ class Judge:
 
     def burnt_unseen(self, copies: list[Copy]) -> bool:
         """A refusal burnt the nonce, and whoever recorded the digit had not read it."""
-        burns = self.world.api.service.settings.burn
-        return burns and any(not copy.heard and copy.code not in {"", "OK", USED} for copy in copies)
+        told = {copy.by for copy in copies if copy.read and copy.code == USED}
+        refusals = [copy for copy in copies if not copy.heard and copy.code not in {"", "OK", USED}]
+        unseen = any(not copy.read or copy.by not in told for copy in refusals)
+        return self.world.api.service.settings.burn and unseen
 
     def is_open(self, record: Record, place: Place, copies: list[Copy]) -> bool:
         """Nobody can say whether the digit was executed."""
@@ -196,7 +212,9 @@ class Judge:
             return True
         if record.ended_at >= record.deadline and (copies or found):
             return True
-        if doubt and any(code.startswith((*FINAL, "Forbidden", "InvalidTimeStamp")) for code in codes):
+        if doubt and any(
+            code.startswith((*FINAL, "Forbidden", "InvalidAccessKeyId", "InvalidTimeStamp")) for code in codes
+        ):
             return True
         return USED in codes and any(code.startswith("Throttling") for code in codes)
 
@@ -236,11 +254,3 @@ class Judge:
                 between = [press for press, _ in heard if self.world.given[press.task].ch == asked.on]
                 allowed = asked.marks.get(asked.on)
                 insist(all(press == allowed for press in between), "a digit was sent on a paused channel")
-
-
-def judge(world: World) -> Counter[str]:
-    """See Judge.judge."""
-    return Judge(world).judge()
-
-
-__all__ = ["Broken", "judge"]

@@ -61,7 +61,11 @@ def _kinds() -> Iterable[Kind]:
     yield Kind("two stops", (do.STOP, do.STOP), pairs, [Scene((2, 1)), *TINY[:6]])
     yield Kind("a stopped run wakes up", (do.SLEEP, do.WAKE), pairs, [Scene((2, 1)), *TINY[:6]])
     yield Kind("a run sleeps, its successor stops", (do.SLEEP, do.STOP), [*TWO, *GO_ON], [Scene((1, 1))])
-    for act, name in ((do.LOSE, "an answer is lost"), (do.LEAVE, "a worker is told to stop")):
+    for act, name in (
+        (do.LOSE, "an answer is lost"),
+        (do.LEAVE, "a worker is told to stop"),
+        (do.LOSE_AND_LEAVE, "an answer is lost to a worker that is told to stop"),
+    ):
         yield Kind(name, (act,), FOUR, TINY)
         yield Kind(f"{name}, a stop", (act, do.STOP), TWO, [Scene((1, 1))])
     yield Kind("two answers are lost", (do.LOSE, do.LOSE), TWO, [Scene((1, 1))])

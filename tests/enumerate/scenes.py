@@ -102,7 +102,8 @@ class Scene:
         for number, digits in enumerate(self.shape, start=1):
             options: dict[str, object] = {"dtmf": KEYS[done : done + digits], "expires_in": self.expires_in}
             if self.go_on and number > 1:
-                options["on_failure"] = "continue"
+                # With time left after what goes wrong, and after the hold.
+                options |= {"on_failure": "continue", "expires_in": 30}
             if self.resend:
                 options["on_unknown"] = "resend"
             tasks.append((f"t{number}", options))

@@ -1,23 +1,11 @@
 """The shorter set of the enumeration; `make enumerate` plays all of it."""
 
-import logging
-from collections.abc import Iterator
-
 import pytest
-from redis import Redis
 
 from tests.enumerate.cases import Tally
 from tests.enumerate.kinds import KINDS, Kind
-from tests.enumerate.world import World, world_of
+from tests.enumerate.world import World
 from tests.figures import FIGURES
-
-
-@pytest.fixture
-def world(redis_client: Redis) -> Iterator[World]:
-    logging.disable(logging.CRITICAL)
-    with world_of(redis_client) as world:
-        yield world
-    logging.disable(logging.NOTSET)
 
 
 def test_every_promise_holds_at_every_moment(world: World) -> None:

@@ -14,6 +14,7 @@ _SEE = Path(__file__).parent / "lua" / "see.lua"
 # What these codes answer was not executed, and the next attempt may have a nonce of its own.
 REFUSALS = ("Throttling", "ServiceUnavailable", "Forbidden", "InvalidAccessKeyId")
 MOST_ATTEMPTS = 60
+HOLD_MS = 5000
 
 
 class Broken(AssertionError):
@@ -40,6 +41,10 @@ def _nonces(vault: Vault, task: str, digits: int) -> dict[str, Press]:
     return {vault.nonce(vault.kid, *press): press for press in places}
 
 
+def _mark(hash_: dict[str, str]) -> Press:
+    return Press(hash_["task"], int(hash_["digit"]), int(hash_["attempt"]))
+
+
 class Watch:
     """Sees every change of state, and remembers what the invariants need."""
 
@@ -53,6 +58,7 @@ class Watch:
         self.marks: dict[str, Press] = {}
         self.marked: set[Press] = set()
         self.found: set[Press] = set()
+        self.given_up: dict[Press, int] = {}
         self.accepted: list[str] = []
         self.due: int | None = None
 
@@ -79,10 +85,16 @@ class Watch:
             self._channel(script, ch, channel)
         self._tasks(seen)
 
+    def take_as_it_is(self, seen: dict[str, Any]) -> None:
+        """The server has come back with an older state."""
+        hashes = {ch: channel["hash"] or {} for ch, channel in seen["channels"].items()}
+        self.marks = {ch: _mark(hash_) for ch, hash_ in hashes.items() if "task" in hash_}
+        self.due = seen.get("due")
+
     def _channel(self, script: str, ch: str, channel: dict[str, Any]) -> None:
         hash_, queue = channel["hash"] or {}, list(channel["queue"] or [])
         insist(not queue or channel.get("due") is not None, "I7: tasks wait, and nobody will look at their channel")
-        mark = Press(hash_["task"], int(hash_["digit"]), int(hash_["attempt"])) if "task" in hash_ else None
+        mark = _mark(hash_) if "task" in hash_ else None
         before = self.marks.get(ch)
         if mark == before:
             if mark and script == "claim":
@@ -90,27 +102,28 @@ class Watch:
         else:
             if before:
                 insist(script in {"settle", "release"}, f"I2: {script} touched the mark of {before}")
+                insist(script == "settle" or not self.copies(before), f"I2: release dropped the mark of {before}")
+                self.given_up[before] = self._world.now_ms
             if mark:
-                self._new_mark(script, mark, before, hash_)
+                self._new_mark(script, mark)
                 self.marks[ch] = mark
             else:
                 self.marks.pop(ch, None)
         if mark:
             insist(queue[:1] == [mark.task], f"I1: the mark {mark} is not the head's")
 
-    def _new_mark(self, script: str, mark: Press, _: Press | None, hash_: dict[str, str]) -> None:
+    def _new_mark(self, script: str, mark: Press) -> None:
         insist(script in {"claim", "settle"}, f"I1: {script} wrote a mark")
+        given = self._world.given
         if mark.attempt > 1 and mark not in self.marked:
             former = mark._replace(attempt=mark.attempt - 1)
             copies = self.copies(former)
-            resend = self._world.given[mark.task].resend
-            right = (*REFUSALS, "InternalError") if resend else REFUSALS
+            right = (*REFUSALS, "InternalError") if given[mark.task].resend else REFUSALS
             sole = len(copies) == 1 and copies[0].read and copies[0].code.startswith(right)
             insist(sole, f"I3: {mark} was marked, and {former} had not just one copy that was refused")
-        hold_over = int(hash_.get("hold_until", 0)) <= self._world.now_ms
-        mine = self._world.given[mark.task].ch
         for former in self.marked - {mark}:
-            if self._world.given[former.task].ch == mine and not self._closed(former):
+            if given[former.task].ch == given[mark.task].ch and not self._closed(former):
+                hold_over = former in self.given_up and self.given_up[former] + HOLD_MS <= self._world.now_ms
                 insist(hold_over, f"I4: {mark} was marked while {former} was open")
         self.marked.add(mark)
 

@@ -5,7 +5,9 @@ is a moment, numbered from 1; what the case has in store for a moment is done th
 actor that is not given the word again has died, as by kill -9; one that is given it late has been asleep.
 """
 
+import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ from redis import Redis
 
 from tests.enumerate.actors import BEAT_MS, LUA, Actor, OwnTime, StagedQueue, TimedQueue
 from tests.enumerate.api import CREDENTIALS, INSTANCE, Api
-from tests.enumerate.watch import Broken, Press, Watch
+from tests.enumerate.watch import HOLD_MS, Broken, Press, Watch
 from worker.ccc import StaticCredentials
 from worker.channel.server import OUTAGE
 from worker.door import Door
@@ -30,11 +32,12 @@ from worker.vault import Vault, channel_digest
 # In another century, so that nothing expires by itself.
 BEGIN_MS = 4_000_000_000_000
 KEY = bytes(range(32))
-HOLD_MS = 5000
 LONG_MS = 3 * 86_400_000
 MOST_STEPS = 4000
 
 Act = Callable[["World"], None]
+# A moment by its number, or as the nth time that an actor (by its name) came to a boundary (by its label).
+When = int | tuple[str, str, int]
 
 
 class Asked(NamedTuple):
@@ -69,8 +72,8 @@ class World:
         self.watch = Watch(self)
         self.queue = TimedQueue(client, self)
         self._staged = StagedQueue(client, self)
-        self._pass_time = client.register_script((LUA / "pass_time.lua").read_text(encoding="utf-8"))
-        self.api = Api(self.at, self.seconds, self._change)
+        self._pass_time: str = self.redis.script_load((LUA / "pass_time.lua").read_text(encoding="utf-8"))
+        self.api = Api(self.at, self.seconds, self._change, self._who)
         self.door = Door(cast(Any, SimpleNamespace(secret_keys=[KEY])))
         self.door.queue = self._staged
         self.actors: list[Actor] = []
@@ -78,7 +81,7 @@ class World:
     def seconds(self) -> float:
         return self.now_ms / 1000
 
-    def reset(self, scene: SimulatorScene | None = None, acts: Mapping[int, Act] | None = None) -> None:
+    def reset(self, scene: SimulatorScene | None = None, acts: Mapping[Any, Act] | None = None) -> None:
         """Everything as at the beginning of a case."""
         self.end()
         random.seed(0)
@@ -87,7 +90,8 @@ class World:
             pipe.flushdb()
             pipe.mset({"harness:now": BEGIN_MS, "harness:boot": "boot1"})
             pipe.execute()
-        self.acts = dict(acts or {})
+        self.acts: dict[When, Act] = dict(acts or {})
+        self._cues: Counter[tuple[str, str]] = Counter()
         self.afterwards: list[Act] = []
         self.messages: list[str] = []
         self.sleepers: list[Actor] = []
@@ -101,9 +105,13 @@ class World:
         self.refused: dict[str, str] = {}
         self.asked: list[Asked] = []
         self._next_beat = BEGIN_MS + BEAT_MS
+        self._late = False
         self.current: Actor | None = None
         self.api.reset(scene or SimulatorScene())
         self.watch.reset()
+
+    def _who(self) -> str:
+        return self.current.name if self.current else ""
 
     def _change(self) -> None:
         self.changes += 1
@@ -228,22 +236,35 @@ class World:
             if self.counts and (self.changes, actor) != self._before:
                 self.distinct.append(self.moment)
             self._before = (self.changes, actor)
-            act = self.acts.get(self.moment)
+            cue = (actor.name, actor.at)
+            self._cues[cue] += 1
+            act = self.acts.get(self.moment) or self.acts.get((*cue, self._cues[cue]))
             if act:
-                self.trace.append((self.moment, "-->", getattr(act, "label", "act")))
-                act(self)
+                self.do(actor, act)
+        self.current = None
+
+    def do(self, actor: Actor, act: Act) -> None:
+        """Something happens while this actor stands at its boundary."""
+        self.trace.append((self.moment, "-->", getattr(act, "label", "act")))
+        self.current = actor
+        act(self)
         self.current = None
 
     def go_on(self) -> None:
-        """Let everything run to its end; the last actor that came or was woken goes first."""
-        while True:
-            actor = next((a for a in reversed(self.actors) if self.can_go(a)), None)
-            if actor:
-                self.step(actor)
-            elif self.messages:
-                self.run(self.messages.pop(0))
-            elif not self._wait_for_something():
-                return
+        """Let everything run to its end."""
+        while self.step_next():
+            pass
+
+    def step_next(self) -> bool:
+        """Let the next thing happen: the last actor that came or was woken goes first. False: nothing will happen."""
+        actor = next((actor for actor in reversed(self.actors) if self.can_go(actor)), None)
+        if actor:
+            self.step(actor)
+        elif self.messages:
+            self.run(self.messages.pop(0))
+        else:
+            return self._wait_for_something()
+        return True
 
     def can_go(self, actor: Actor) -> bool:
         return not (actor.over or actor.asleep or actor.until > self.now_ms)
@@ -266,15 +287,25 @@ class World:
     def pass_time(self, to_ms: int) -> None:
         """Time passes; whoever is awake gives signs of life."""
         while self.now_ms < to_ms:
-            awake = [actor for actor in self.actors if len(actor.heartbeat) and not (actor.over or actor.asleep)]
+            awake = [actor for actor in self.actors if len(actor.heartbeat) and actor.beats]
             self._next_beat = max(self._next_beat, self.now_ms + 1)
             self.now_ms = min(to_ms, self._next_beat) if awake else to_ms
-            self._pass_time(args=[self.now_ms])
+            self._late = True
             self._change()
             if self.now_ms >= self._next_beat:
                 self._next_beat = self.now_ms + BEAT_MS
                 for actor in awake:
                     actor.heartbeat.beat()
+
+    def clock_calls(self) -> list[tuple[str | int, ...]]:
+        """What the server must be told before anything else, since time has passed."""
+        late, self._late = self._late, False
+        return [("EVALSHA", self._pass_time, 0, self.now_ms)] if late else []
+
+    @property
+    def passed_ms(self) -> int:
+        """The time since the case began."""
+        return self.now_ms - BEGIN_MS
 
     # What a case may do at a moment
 
@@ -284,6 +315,23 @@ class World:
         self.actors.remove(actor)
         self.actors.append(actor)
 
+    def save(self) -> None:
+        """The disk has what the server holds now."""
+        for key in self.redis.keys("dtmf:*"):
+            self.redis.copy(key, f"harness:disk:{key}", replace=True)
+
+    def restore(self) -> None:
+        """The server comes back as it was saved, without its later writes."""
+        for key in self.redis.keys("dtmf:*"):
+            self.redis.delete(key)
+        for key in self.redis.keys("harness:disk:*"):
+            self.redis.copy(key, key.removeprefix("harness:disk:"))
+        self.watch.take_as_it_is(json.loads(self.redis.execute_command(*self.watch.look())))
+
+    def stream(self) -> list[dict[str, Any]]:
+        """The records, in the order in which tasks ended."""
+        return [json.loads(fields["record"]) for _, fields in self.redis.xrange("dtmf:records")]
+
     def clean_up(self) -> None:
         """Long afterwards: whatever may expire has expired. Its moments are none of the case's."""
         self.acts.clear()
@@ -291,6 +339,8 @@ class World:
         for _ in range(2):
             self.pass_time(self.now_ms + LONG_MS)
             self.go_on()
+        for call in self.clock_calls():
+            self.redis.execute_command(*call)
 
 
 @contextmanager
