@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test enumerate bench lock clean
+DURATION ?= 10m
+
+.PHONY: setup demo test enumerate soak bench lock clean
 
 setup: .venv/ready
 
@@ -27,16 +29,22 @@ test: setup
 enumerate: setup
 	@$(BIN)/python -m tests.enumerate
 
+# Everything that can go wrong, again and again: DURATION=90, 10m, 2h. Exit status 1 on a broken promise.
+soak: setup
+	@$(BIN)/python -m tests.soak $(DURATION)
+
 # Figures for people, on a quiet machine; no test depends on them.
 bench: setup
 	@$(BIN)/python benchmarks/simulator.py
 	@$(BIN)/python benchmarks/throughput.py 1
 	@$(BIN)/python benchmarks/throughput.py 2
+	@$(BIN)/python benchmarks/intake.py 1
+	@$(BIN)/python benchmarks/intake.py 2
 
 # The lock files hold hashes and no index addresses; `pip install uv` first.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements-dev.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt --extra roles pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt --extra roles --extra web pyproject.toml -o requirements.txt
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

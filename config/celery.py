@@ -7,11 +7,21 @@ from kombu import Exchange, Queue
 from config.settings import Settings
 
 WAKE_QUEUE = "dtmf.wake"
+# Where producers that have none of our code put their tasks. No worker consumes it: the intake takes them.
+SEND_QUEUE = "dtmf"
 VISIBILITY_TIMEOUT_S = 120
+# After a second the sweeper finds the task's channel: a producer need not wait longer for its message.
+PUBLISH_TIMEOUT_S = 1.0
 
 
-def celery_config(settings: Settings) -> dict[str, Any]:
-    """Celery's settings under ours. Messages are wake-ups that may be lost, doubled or late; see docs/guarantees.md."""
+def celery_config(settings: Settings, *, worker: bool = False) -> dict[str, Any]:
+    """Celery's settings under ours. Messages are wake-ups that may be lost, doubled or late; see docs/guarantees.md.
+
+    Args:
+        settings: ours.
+        worker: also of a process that takes messages.
+    """
+    longest = min(PUBLISH_TIMEOUT_S, settings.redis_timeout)
     url = settings.REDIS_URL.get_secret_value()
     tls = settings.redis_tls or None
     return {
@@ -47,10 +57,12 @@ def celery_config(settings: Settings) -> dict[str, Any]:
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "max_connections": settings.DTMF_CONCURRENCY + 32,
-            "socket_timeout": 10,
-            "socket_connect_timeout": 5,
+            "socket_timeout": 10 if worker else longest,
+            "socket_connect_timeout": 5 if worker else longest,
             "socket_keepalive": True,
             "health_check_interval": 25,
+            # Of a publish: it fails at once, since nothing waits for it. Workers come back by the settings above.
+            "max_retries": 0,
         },
         "redis_socket_timeout": 10,
         "redis_socket_connect_timeout": 5,

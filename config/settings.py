@@ -1,9 +1,6 @@
 """Every environment variable that the project reads, checked together, each fault named in one message."""
 
-import ipaddress
-import os
 import re
-from collections.abc import Container
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,24 +8,12 @@ import click
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.faults import faults_between, faults_of_flower, faults_of_worker, is_this_machine
 from worker.ccc.credentials import Credentials
-from worker.ccc.endpoint import settle_endpoint
-from worker.ccc.errors import BadCredentials, BadEndpoint
 from worker.errors import DtmfError
 from worker.vault import decode_secret_key, new_secret_key
 
 Ms = Annotated[int, Field(gt=0, le=86_400_000)]
-WORKER_NEEDS = ("CCC_INSTANCE_ID", "CCC_USER_ID", "CCC_DEVICE_ID")
-# What a worker may sign with; the first that is set is used.
-CREDENTIALS: dict[str, tuple[str, ...]] = {
-    "an AccessKey": ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
-    "the role of a Kubernetes service account": (
-        "ALIBABA_CLOUD_ROLE_ARN",
-        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
-        "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-    ),
-    "the role of the machine": ("ALIBABA_CLOUD_ECS_METADATA",),
-}
 _HOST = re.compile(r"[\w.:%-]+")
 _REDIS_PATH = re.compile(r"(/[0-9]*)?")
 
@@ -139,6 +124,17 @@ class Settings(BaseSettings):
     SENTRY_RELEASE: str | None = None
     """Sentry's name for the release; by default this package's version."""
 
+    DTMF_FLOWER_USER: str = "dtmf"
+    """User name for Flower's pages."""
+    DTMF_FLOWER_PASSWORD: SecretStr | None = None
+    """Their password, 12 characters or more. Flower needs it."""
+    DTMF_FLOWER_WRITABLE: bool = False
+    """Let who has the password change things in Flower: send and revoke tasks, shut workers down."""
+    DTMF_FLOWER_ADDRESS: str | None = None
+    """Address on which Flower listens; by default 127.0.0.1, or every address if PORT is set."""
+    PORT: str | None = None
+    """Port on which Flower listens; by default 5555. Heroku sets it."""
+
     @field_validator("REDIS_URL")
     @classmethod
     def _redis_url(cls, url: SecretStr) -> SecretStr:
@@ -198,6 +194,16 @@ class Settings(BaseSettings):
         )
 
     @property
+    def flower_address(self) -> str:
+        """Where Flower listens: on this machine alone unless it is asked to; empty for every address."""
+        return self.DTMF_FLOWER_ADDRESS or ("" if self.PORT else "127.0.0.1")
+
+    @property
+    def redis_timeout(self) -> float:
+        """How long one call to Redis may take, in seconds."""
+        return self.DTMF_REDIS_TIMEOUT_MS / 1000
+
+    @property
     def redis_tls(self) -> dict[str, Any]:
         """The TLS options for redis-py, Celery's broker and its result backend; none for redis://."""
         if not self.REDIS_URL.get_secret_value().startswith("rediss://"):
@@ -206,22 +212,23 @@ class Settings(BaseSettings):
         return {"ssl_cert_reqs": "required" if verify else "none", "ssl_check_hostname": verify}
 
     @classmethod
-    def load(cls, *, worker: bool) -> Self:
+    def load(cls, *, worker: bool, flower: bool = False) -> Self:
         """Read and check the environment.
 
         Args:
             worker: also demand what only a worker needs.
+            flower: also demand what only Flower needs.
 
         Raises:
             SettingsError: naming every fault, and no secret.
         """
-        settings, faults, _ = cls.examine(worker=worker)
+        settings, faults, _ = cls.examine(worker=worker, flower=flower)
         if faults:
             raise SettingsError(faults)
         return settings
 
     @classmethod
-    def examine(cls, *, worker: bool) -> tuple[Self, list[str], set[str]]:
+    def examine(cls, *, worker: bool, flower: bool = False) -> tuple[Self, list[str], set[str]]:
         """Read and check the environment as load does, and go on: for a look at what is there.
 
         Returns:
@@ -239,25 +246,12 @@ class Settings(BaseSettings):
             stand_ins = {"REDIS_URL": "redis://localhost", "DTMF_SECRET_KEYS": new_secret_key()}
             defaults = {name: stand_ins.get(name, cls.model_fields[name].default) for name in wrong}
             settings = cls(**defaults)
-        faults += _faults_between(settings)
+        faults += faults_between(settings)
         if worker:
-            missing = [name for name in WORKER_NEEDS if not getattr(settings, name)]
-            faults += [f"{name} is missing; a worker needs it" for name in missing]
-            faults += _faults_towards_the_api(settings)
-            faults += _faults_of_credentials(settings, wrong)
-            # Of a worker alone: a producer's SENTRY_DSN is its own affair.
-            faults += _faults_of_sentry(settings)
+            faults += faults_of_worker(settings, wrong)
+        if flower:
+            faults += faults_of_flower(settings)
         return settings, faults, set(wrong)
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _split(url: str) -> SplitResult | None:
@@ -278,89 +272,3 @@ def _reason(fault: Any) -> str:
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])
     return f"is wrong: {str(fault['msg'])[0].lower()}{str(fault['msg'])[1:]}"
-
-
-def _faults_towards_the_api(settings: Settings) -> list[str]:
-    """What keeps a worker from making a request: the endpoint's proxy and CA bundle, and characters in a key."""
-    faults = []
-    try:
-        settle_endpoint(settings.endpoint, settings.CCC_CA_BUNDLE)
-    except BadEndpoint as error:
-        faults.append(f"CCC_ENDPOINT, CCC_CA_BUNDLE or a proxy: {error}")
-    if settings.ALIBABA_CLOUD_ACCESS_KEY_ID and settings.ALIBABA_CLOUD_ACCESS_KEY_SECRET:
-        try:
-            settings.static_credentials()
-        except BadCredentials as error:
-            faults.append(f"ALIBABA_CLOUD_ACCESS_KEY_ID, its secret or the security token: {error}")
-    return faults
-
-
-def _faults_of_sentry(settings: Settings) -> list[str]:
-    dsn = settings.SENTRY_DSN and settings.SENTRY_DSN.get_secret_value()
-    if not dsn:
-        return []
-    from sentry_sdk.utils import BadDsn, Dsn  # noqa: PLC0415 - a producer has no use for it
-
-    try:
-        parts = Dsn(dsn)
-    except (BadDsn, ValueError):
-        return ["SENTRY_DSN is not of the form https://key@host/project, as Sentry shows it"]
-    if parts.scheme != "https" and not is_this_machine(parts.host):
-        return ["SENTRY_DSN must begin with https:// (http:// is taken for this machine only)"]
-    return []
-
-
-def _faults_between(settings: Settings) -> list[str]:
-    s = settings
-    faults = []
-    redis = urlsplit(s.REDIS_URL.get_secret_value())
-    if redis.scheme == "redis" and s.DTMF_REDIS_TLS != "off" and not is_this_machine(redis.hostname or ""):
-        faults.append(
-            "REDIS_URL is not encrypted (redis://) and leads to another machine; use rediss://, "
-            "or accept it with DTMF_REDIS_TLS=off"
-        )
-    if s.DTMF_LEASE_MS < 3 * s.DTMF_BEAT_MS:
-        faults.append("DTMF_LEASE_MS must be at least three times DTMF_BEAT_MS, or a live run loses its channel")
-    if s.DTMF_SWEEP_MS > s.DTMF_LEASE_MS:
-        faults.append("DTMF_SWEEP_MS must not be longer than DTMF_LEASE_MS")
-    faults += [
-        f"{name} must not be longer than DTMF_TOTAL_TIMEOUT_MS"
-        for name in ("DTMF_CONNECT_TIMEOUT_MS", "DTMF_READ_TIMEOUT_MS")
-        if getattr(s, name) > s.DTMF_TOTAL_TIMEOUT_MS
-    ]
-    if s.DTMF_HOLD_MS > s.DTMF_BREAK_MS:
-        faults.append("DTMF_HOLD_MS must not be longer than DTMF_BREAK_MS")
-    if s.DTMF_CHANNEL_LIMIT > s.DTMF_SYSTEM_LIMIT:
-        faults.append("DTMF_CHANNEL_LIMIT must not be more than DTMF_SYSTEM_LIMIT")
-    if s.ALIBABA_CLOUD_SECURITY_TOKEN and not s.ALIBABA_CLOUD_ACCESS_KEY_ID:
-        faults.append("ALIBABA_CLOUD_SECURITY_TOKEN goes with an ALIBABA_CLOUD_ACCESS_KEY_ID")
-    return faults
-
-
-def _faults_of_credentials(settings: Settings, wrong: Container[str]) -> list[str]:
-    """What keeps a worker from having something to sign with; whether a source answers shows later."""
-    given = {
-        kind: [name for name in names if getattr(settings, name) or name in wrong]
-        for kind, names in CREDENTIALS.items()
-    }
-    if not any(given.values()):
-        choices = "; ".join(f"{kind} ({', '.join(names)})" for kind, names in CREDENTIALS.items())
-        return [f"there are no credentials; a worker needs one of: {choices}"]
-    faults = [
-        f"{name} is missing; it goes with {' and '.join(given[kind])}"
-        for kind, names in CREDENTIALS.items()
-        for name in names
-        if given[kind] and name not in given[kind]
-    ]
-    used = next((names for kind, names in CREDENTIALS.items() if len(given[kind]) == len(names)), ())
-    if "ALIBABA_CLOUD_ECS_METADATA" in used:
-        # The vendor's library takes this proxy even for the machine's own address, whatever NO_PROXY says.
-        faults += [
-            f"{name} would get the request for the machine's credentials (ALIBABA_CLOUD_ECS_METADATA) and its answer, "
-            "in clear; unset it (the worker itself takes HTTPS_PROXY alone)"
-            for name in ("HTTP_PROXY", "http_proxy")
-            if os.environ.get(name)
-        ]
-        if os.environ.get("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "").lower() == "true":
-            faults.append("ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids what ALIBABA_CLOUD_ECS_METADATA asks for")
-    return faults

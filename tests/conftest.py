@@ -15,14 +15,15 @@ from worker.local.redis import LocalRedis
 # No test asserts a time that a busy machine could miss.
 settings.register_profile("busy machine", deadline=None)
 settings.load_profile("busy machine")
+LONGEST = {"fleet", "soak"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests together, and all that share the fleet; the fleet, which takes longest, begins."""
+    """Keep a module's tests together, and all that share workers; what takes longest begins."""
     for item in items:
         folder, *_ = item.path.relative_to(Path(__file__).parent).parts
-        item.add_marker(pytest.mark.xdist_group("fleet" if folder == "fleet" else str(item.path)))
-    items.sort(key=lambda item: "fleet" not in item.path.parts)
+        item.add_marker(pytest.mark.xdist_group(folder if folder in {*LONGEST, "flower"} else str(item.path)))
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,13 @@ from typing import Any, NoReturn
 
 import click
 from celery import Celery
+from kombu import Exchange, Queue
 
 from config.celery import celery_config
 from config.settings import Settings
 from worker.errors import UnsupportedOption
-from worker.producer import SEND_TASK, SendDtmf
+from worker.producer import SendDtmf
+from worker.task import SEND_TASK
 from worker.wake import SERVE_TASK
 
 
@@ -29,7 +31,7 @@ class DtmfCelery(Celery):
         # belong into one message.
         command = click.get_current_context(silent=True)
         is_worker = command is not None and command.info_name == "worker"
-        self.config_from_object(celery_config(Settings.load(worker=is_worker)))
+        self.config_from_object(celery_config(Settings.load(worker=is_worker), worker=is_worker))
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         """Celery's; of `dtmf.send` it goes through the same door as send_dtmf.apply_async.
@@ -38,6 +40,9 @@ class DtmfCelery(Celery):
         """
         if name == SEND_TASK:
             return self.tasks[SEND_TASK].apply_async(args, kwargs, **options)
+        if isinstance(queue := options.get("queue"), str) and queue not in self.amqp.queues:
+            # A callback of a producer's: its queue is that of workers of another application.
+            options["queue"] = Queue(queue, Exchange(queue), routing_key=queue)
         return super().send_task(name, args, kwargs, *more, **options)
 
 
@@ -45,6 +50,19 @@ class DtmfCelery(Celery):
 app = DtmfCelery("worker", set_as_current=False)
 # By name: a producer has no use for what a worker is made of.
 app.steps["worker"].add("worker.fleet.boot:Fleet")
+
+
+def _prepare_flower(command: click.Context, *_: Any) -> None:
+    if command.info_name == "flower":
+        from config.flower import prepare  # noqa: PLC0415 - an extra that nothing else needs
+
+        prepare(app)
+
+
+# An option that nobody gives: Celery adds it to each of its commands, and click calls it before the command runs.
+app.user_options["preload"].add(
+    click.Option(["--prepare"], callback=_prepare_flower, hidden=True, is_flag=True, expose_value=False)
+)
 
 
 @app.task(name=SERVE_TASK, shared=False, ignore_result=True, send_events=False)

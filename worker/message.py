@@ -15,9 +15,8 @@ from typing import Any
 
 from config.settings import Settings
 from worker.errors import InvalidTask
-from worker.task import Task, check_task_id, task_from
+from worker.task import SEND_TASK, Task, check_task_id, task_from
 
-SEND_TASK = "dtmf.send"
 LARGEST_BYTES = 64 * 1024
 _CALLBACKS = ("callbacks", "errbacks", "chain", "chord")
 _CALLBACKS_1 = ("callbacks", "errbacks", "chord", "taskset")
@@ -63,6 +62,11 @@ def read_task(raw: str, settings: Settings) -> tuple[str, Task]:
     raise BadMessage(text, message.task_id)
 
 
+def too_large() -> BadMessage:
+    """What is wrong with a message of more than LARGEST_BYTES."""
+    return BadMessage(f"the message has more than {LARGEST_BYTES} bytes")
+
+
 def read_message(raw: str) -> Message:
     """Read a message of either protocol.
 
@@ -70,7 +74,7 @@ def read_message(raw: str) -> Message:
         BadMessage: as for read_task.
     """
     if len(raw) > LARGEST_BYTES:
-        raise BadMessage(f"the message has more than {LARGEST_BYTES} characters")
+        raise too_large()
     outer = _json(raw, "the message is not JSON")
     if not isinstance(outer, dict):
         raise BadMessage("the message is not a JSON object")

@@ -30,4 +30,9 @@ class WakeUps(AMQP):
         """Celery's, without acknowledgement."""
         consumer: Any = super().TaskConsumer(channel, queues, accept, no_ack=True, **options)
         consumer.channel.Message = WakeUp
+        # Celery counts its own messages alone, and would take some that wait behind runs which the sweeper began.
+        app: Any = self.app
+        qos, slots = consumer.channel.qos, app.fleet.slots
+        may_take = qos.can_consume
+        qos.can_consume = lambda: slots.are_free and may_take()
         return consumer

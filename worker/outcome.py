@@ -1,7 +1,20 @@
-"""From a record to what a producer sees: a plain outcome, or the typed error that says why there is none."""
+"""From what the queue says of a task to what a producer sees: an outcome, or the typed error that says why not."""
+
+from typing import Any
 
 from worker.ccc import errors as api
-from worker.errors import DtmfError, LineBroken, TaskCancelled, TaskExpired, TaskUnknown
+from worker.errors import (
+    ChannelBroken,
+    ChannelQueueFull,
+    DeadlinePassed,
+    DtmfError,
+    InvalidTask,
+    LineBroken,
+    SystemQueueFull,
+    TaskCancelled,
+    TaskExpired,
+    TaskUnknown,
+)
 from worker.record import Record, State
 
 _FAILURES = {cls.__name__: cls for cls in (api.Gone, api.Rejected)}
@@ -36,3 +49,24 @@ def _failure(record: Record) -> DtmfError:
     text = f"task {record.id} failed at digit {digit.index} of {len(record.digits)}"
     message = f"{text}: {record.error} ({record.code}, HTTP {digit.http_status}, request {digit.request_id})"
     return cls(message, record.code, digit.http_status, digit.request_id)
+
+
+def refused(answer: list[Any]) -> DtmfError:
+    """The error that says why a task was not enqueued; answer: of enqueue.lua, or a refusal of the intake."""
+    match answer:
+        case ["EXPIRED"]:
+            return DeadlinePassed("the task's deadline has passed already; nothing was enqueued")
+        case ["CHANNEL_FULL", n]:
+            return ChannelQueueFull(f"{n} tasks wait on the channel, as many as DTMF_CHANNEL_LIMIT allows; try later")
+        case ["SYSTEM_FULL", n]:
+            return SystemQueueFull(f"{n} tasks wait in all, as many as DTMF_SYSTEM_LIMIT allows; try later")
+        case ["BROKEN", task_id, code, left_ms]:
+            return ChannelBroken(
+                f"the channel's line was broken by task {task_id} ({code}): what follows would type the wrong number. "
+                f"Acknowledge it with send_dtmf.resume(channel_id), wait {left_ms / 1000:.0f} s, or enqueue with "
+                "on_failure='continue'"
+            )
+        case ["MALFORMED", problem]:
+            return InvalidTask(str(problem))
+        case _:
+            return DtmfError("the queue gave no answer")

@@ -7,38 +7,32 @@ It needs REDIS_URL and DTMF_SECRET_KEYS, and nothing of the API.
 """
 
 import json
-import logging
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from celery import Task as CeleryTask
 from celery.result import AsyncResult
-from redis.exceptions import OutOfMemoryError, RedisError
 
 # Celery's get() finds an error's class among the modules that are loaded: without this, except Gone catches nothing.
 import worker.ccc.errors  # noqa: F401
+from config.celery import SEND_QUEUE
 from config.settings import Settings
-from worker.channel.queue import ChannelQueue, NewTask, Purged
-from worker.channel.server import connect, explain, may_pass
+from worker.callbacks import OPTIONS, callbacks_of
+from worker.channel.queue import Purged
+from worker.door import Door
 from worker.errors import (
-    ChannelBroken,
-    ChannelQueueFull,
-    DeadlinePassed,
     DtmfError,
     InvalidTask,
-    QueueUnavailable,
-    SystemQueueFull,
+    NotAccepted,
     UnsupportedOption,
 )
-from worker.limits import limits_of
-from worker.monitoring.logs import Event
 from worker.record import Record, State
 from worker.task import Task, check_channel_id, check_task_id, task_from
-from worker.vault import Vault, channel_digest
+from worker.vault import channel_digest
 from worker.wake import publish_wake
 
 # Celery's classes are generic for a type checker alone.
@@ -48,28 +42,19 @@ if TYPE_CHECKING:
 else:
     _CeleryTask, _Result = CeleryTask, AsyncResult
 
-log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
-
-SEND_TASK = "dtmf.send"
-_PATIENCE_S = 5.0
-_PAUSE_S = 0.2
+_DAY_S = 86_400
 _INSTEAD = {
-    "countdown": "begin dtmf with pauses (w 0.5 s, W 1 s), or enqueue later",
-    "eta": "begin dtmf with pauses (w 0.5 s, W 1 s), or enqueue later",
     "priority": "a channel's tasks are sent in the order in which they were enqueued",
-    "link": "wait for the result with get(), or follow the stream dtmf:records",
-    "link_error": "wait for the result with get(), or follow the stream dtmf:records",
-    "chain": "enqueue the tasks one after another: a channel keeps their order",
-    "chord": "wait for the results with get()",
-    "group_id": "enqueue the tasks one after another: a channel keeps their order",
     "queue": "tasks wait in their channel's queue; leave it out",
     "retry": "a digit is retried until its deadline; set expires_in",
     "time_limit": "set expires_in",
     "soft_time_limit": "set expires_in",
     "serializer": "tasks are encrypted JSON; leave it out",
 }
+# What send_many takes beside the arguments of a task.
+_PER_TASK = ("task_id", "expires", "countdown", "eta")
+# What Celery itself gives along with the tasks of a group, and what means nothing here.
+_PASSED_OVER = {"add_to_parent", "connection", "producer", "reply_to"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,100 +82,12 @@ class TaskStatus:
     ch: str
 
 
-class Door:
-    """The way in for tasks: what a producer's process keeps between two calls. Safe for threads and after a fork."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Nothing is opened before the first call."""
-        self.settings = settings
-        self.vault = Vault(settings.secret_keys)
-
-    @cached_property
-    def queue(self) -> ChannelQueue:
-        """The channel queues."""
-        settings = self.settings
-        client = connect(
-            settings.REDIS_URL.get_secret_value(),
-            timeout=settings.DTMF_REDIS_TIMEOUT_MS / 1000,
-            **settings.redis_tls,
-        )
-        return ChannelQueue(client, limits_of(settings))
-
-    def enqueue(self, task_id: str, task: Task) -> str | None:
-        """Enqueue a task; the same id a second time changes nothing.
-
-        Returns:
-            The digest of the channel if a message must be published for it, else None.
-
-        Raises:
-            NotAccepted: saying why; nothing was enqueued.
-            QueueUnavailable: Redis did not answer; the task may have been accepted.
-        """
-        ch = channel_digest(task.channel_id)
-        new = NewTask(
-            id=task_id,
-            ch=ch,
-            n=len(task.dial.keys),
-            lead_ms=task.dial.lead_ms,
-            expires_in_ms=task.expires_in_ms,
-            deadline_ms=task.deadline_ms,
-            go_on=task.on_failure == "continue",
-            payload=self.vault.encrypt(task.to_payload(), task_id),
-            instance_id=task.instance_id,
-            start_at_ms=task.start_at_ms,
-        )
-        answer, repeated = self._insist(new)
-        if answer[0] in {"QUEUED", "PUBLISH", "KNOWN"}:
-            log.info(Event("task.enqueued", task=task_id, ch=ch, digits=new.n, answer=answer[0]))
-        match answer:
-            case ["QUEUED"]:
-                return None
-            case ["PUBLISH"]:
-                return ch
-            case ["KNOWN", *_]:
-                # Of a repeated call the first may have been the one that was to publish.
-                return ch if repeated else None
-            case _:
-                raise _refusal(answer)
-
-    def _insist(self, new: NewTask) -> tuple[list[Any], bool]:
-        began, repeated, full = time.monotonic(), False, False
-        while True:
-            try:
-                return self.queue.enqueue(new), repeated
-            except RedisError as error:
-                why = explain(error)
-                # After a lost answer the task may be in already, although the server has no room for it now.
-                full = isinstance(error, OutOfMemoryError) and not repeated
-                if not may_pass(error) or time.monotonic() > began + _PATIENCE_S:
-                    break
-            repeated = True
-            time.sleep(_PAUSE_S)
-        # Raised here and not above, so that it chains no error of redis-py's, whose text may hold the URL.
-        if full:
-            raise SystemQueueFull("the Redis server's memory is full; nothing was enqueued")
-        raise QueueUnavailable(
-            f"{why}; task {new.id} may or may not have been accepted. "
-            "Enqueue it again with the same task_id: it stays one task"
-        )
-
-    def ask(self, call: Callable[[ChannelQueue], _T]) -> _T:
-        """Ask something of the queue that may be asked twice.
-
-        Raises:
-            QueueUnavailable: Redis did not answer; what was asked may have been done.
-        """
-        try:
-            return call(self.queue)
-        except RedisError as error:
-            why = explain(error) + ("; it may be asked again" if may_pass(error) else "")
-        raise QueueUnavailable(why)
-
-
 class SendDtmf(_CeleryTask):
     """The task `dtmf.send`: to a producer a Celery task, whose digits are sent in order, once and in time."""
 
     typing = False
+    # In a worker, where a chain or a link enqueues, nobody stands at the door: the refusal is the task's result.
+    on_refusal: Callable[[str, DtmfError, str | None], None] | None = None
 
     @cached_property
     def door(self) -> Door:
@@ -206,17 +103,17 @@ class SendDtmf(_CeleryTask):
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         task_id: str | None = None,
-        expires: Any = None,
         **options: Any,
     ) -> _Result:
         """Enqueue a task.
 
         Args:
-            args: none; a task's arguments are named.
+            args: none; a task's arguments are named. The outcome that a chain hands on is passed over.
             kwargs: channel_id, job_id, dtmf and the options that worker.task.check_task describes.
             task_id: an id of the producer's; enqueued twice, it is one task.
-            expires: Celery's option; with deadline and expires_in the earliest counts.
-            options: any other option of Celery's is refused.
+            options: of Celery's. expires: with deadline and expires_in the earliest counts. countdown, eta: before
+                that moment none of its digits is sent, nor anything behind it on its channel. link, link_error, and
+                what chains, groups and chords bring along. Any other is refused.
 
         Returns:
             An AsyncResult. Its get() gives the outcome (the record, without personal data), or raises Gone,
@@ -227,22 +124,70 @@ class SendDtmf(_CeleryTask):
             NotAccepted: ChannelQueueFull, SystemQueueFull, ChannelBroken or DeadlinePassed; nothing was enqueued.
             QueueUnavailable: Redis did not answer.
         """
-        if args:
-            raise InvalidTask("the arguments of dtmf.send are named: channel_id=…, job_id=…, dtmf=…")
-        given = [option for option, value in options.items() if value]
-        if given:
-            # A group or a chain brings options of Celery's own along; the one to name is the one that says it.
-            option = next((option for option in given if option in _INSTEAD), given[0])
-            instead = _INSTEAD.get(option, "leave it out")
-            raise UnsupportedOption(f"dtmf.send takes no option {option}; {instead}")
-        if not isinstance(kwargs or {}, Mapping):
-            raise InvalidTask("the arguments of dtmf.send are a mapping of names to values")
-        task = task_from(dict(kwargs or {}), self.door.settings, expires=expires)
         task_id = check_task_id(task_id) if task_id is not None else str(uuid.uuid4())
-        ch = self.door.enqueue(task_id, task)
+        callbacks = callbacks_of(options)
+        try:
+            ch = self.door.enqueue(task_id, self._task(args, kwargs, options), callbacks)
+        except (InvalidTask, NotAccepted) as error:
+            if self.on_refusal is None:
+                raise
+            self.on_refusal(task_id, error, callbacks)
+            ch = None
         if ch:
             publish_wake(self.app, ch)
         return self.AsyncResult(task_id)
+
+    def _task(self, args: object, kwargs: object, options: Mapping[str, Any]) -> Task:
+        if args and not _is_handed_on(args):
+            raise InvalidTask(
+                "the arguments of dtmf.send are named: channel_id=…, job_id=…, dtmf=…; "
+                "behind another task in a chain, use send_dtmf.si(…)"
+            )
+        given = {name: value for name, value in options.items() if value and name not in _PASSED_OVER}
+        if given.get("queue") == SEND_QUEUE:
+            del given["queue"]
+        unsupported = sorted(given.keys() - OPTIONS - {"expires", "countdown", "eta"})
+        if unsupported:
+            option = next((option for option in unsupported if option in _INSTEAD), unsupported[0])
+            raise UnsupportedOption(f"dtmf.send takes no option {option}; {_INSTEAD.get(option, 'leave it out')}")
+        if not isinstance(kwargs or {}, Mapping):
+            raise InvalidTask("the arguments of dtmf.send are a mapping of names to values")
+        eta = options.get("eta")
+        if options.get("countdown") is not None:
+            eta = _after(options["countdown"])
+        return task_from(
+            dict(cast(Mapping[str, Any], kwargs or {})), self.door.settings, expires=options.get("expires"), eta=eta
+        )
+
+    def send_many(self, tasks: Iterable[Mapping[str, Any]]) -> list[_Result | DtmfError]:
+        """Enqueue thousands of tasks in few round trips; of each channel all or none, in this order.
+
+        Args:
+            tasks: the arguments of each, as delay takes them; and task_id, expires, countdown and eta among them.
+
+        Returns:
+            For each task, in the same order, its AsyncResult; or the error for which none of its channel's tasks were
+            accepted: NotAccepted, or QueueUnavailable, after which the same call with the same ids is safe.
+
+        Raises:
+            InvalidTask: an argument of a task is wrong, saying of which; nothing was enqueued.
+        """
+        door, new = self.door, []
+        for number, task in enumerate(tasks, 1):
+            try:
+                options = {name: task[name] for name in _PER_TASK if name in task}
+                kwargs = {name: value for name, value in task.items() if name not in _PER_TASK}
+                task_id = check_task_id(options.pop("task_id", None) or str(uuid.uuid4()))
+                new.append(self._task((), kwargs, options).to_new(task_id, door.vault))
+            except (InvalidTask, AttributeError, TypeError) as error:
+                reason = str(error) if isinstance(error, InvalidTask) else "it is no mapping of arguments to values"
+            else:
+                continue
+            raise InvalidTask(f"task {number}: {reason}; nothing was enqueued")
+        errors, publish = door.enqueue_many(new)
+        for ch in publish:
+            publish_wake(self.app, ch)
+        return [errors.get(task.ch) or self.AsyncResult(task.id) for task in new]
 
     def apply(self, *_: Any, **__: Any) -> NoReturn:
         """Refused, as all of Celery's ways past the channel's order; map and chunks would show the digits to Redis."""
@@ -304,19 +249,14 @@ class SendDtmf(_CeleryTask):
         return self.door.ask(lambda queue: queue.purge(ch))
 
 
-def _refusal(answer: list[Any]) -> DtmfError:
-    match answer:
-        case ["EXPIRED"]:
-            return DeadlinePassed("the task's deadline has passed already; nothing was enqueued")
-        case ["CHANNEL_FULL", n]:
-            return ChannelQueueFull(f"{n} tasks wait on the channel, as many as DTMF_CHANNEL_LIMIT allows; try later")
-        case ["SYSTEM_FULL", n]:
-            return SystemQueueFull(f"{n} tasks wait in all, as many as DTMF_SYSTEM_LIMIT allows; try later")
-        case ["BROKEN", task_id, code, left_ms]:
-            return ChannelBroken(
-                f"the channel's line was broken by task {task_id} ({code}): what follows would type the wrong number. "
-                f"Acknowledge it with send_dtmf.resume(channel_id), wait {left_ms / 1000:.0f} s, or enqueue with "
-                "on_failure='continue'"
-            )
-        case _:
-            return DtmfError("the queue gave no answer")
+def _is_handed_on(args: object) -> bool:
+    """Whether these are no arguments of a producer's, but outcomes, which Celery hands to what follows a task."""
+    found = args if isinstance(args, list | tuple) else [args]
+    parts = [part for one in found for part in (one if isinstance(one, list) else [one])]
+    return all(isinstance(part, Mapping) and {"id", "state", "digits"} <= part.keys() for part in parts)
+
+
+def _after(countdown: object) -> datetime:
+    if isinstance(countdown, bool) or not isinstance(countdown, int | float) or not 0 <= countdown <= _DAY_S:
+        raise InvalidTask("countdown must be 0 to 86400 seconds")
+    return datetime.now(UTC) + timedelta(seconds=countdown)

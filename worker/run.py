@@ -27,7 +27,7 @@ from worker.channel.server import OUTAGE
 from worker.channel.steps import Left, Send, Step, Verdict, Wait
 from worker.clock import clock
 from worker.errors import DtmfError, UnknownSecretKey
-from worker.lease import Run
+from worker.lease import AtWork, Run
 from worker.monitoring.logs import Event
 from worker.monitoring.reports import report_refused
 from worker.task import Payload
@@ -350,6 +350,7 @@ class _Serve:
         if payload is None or task != step.mark.task:
             payload = Payload.from_json(self._parts.vault.decrypt(step.payload, step.mark.task))
             self._payload = (step.mark.task, payload)
+            self._run.at_work = AtWork(step.mark.task, self._run.ch, len(payload.keys), payload.instance_id)
         return payload
 
     def _key_press(self, payload: Payload, digit: int) -> KeyPress:

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from config.settings import Settings
+from worker.channel.queue import NewTask
 from worker.dial import Dial, parse_dial
 from worker.errors import InvalidTask
+from worker.vault import Vault, channel_digest
 
+SEND_TASK = "dtmf.send"
 OnFailure = Literal["cancel", "continue"]
 OnUnknown = Literal["stop", "resend"]
 Moment = datetime | int | float
@@ -20,6 +23,8 @@ Span = timedelta | int | float
 LONGEST_DEADLINE_MS = 86_400_000
 LONGEST_GAP_MS = 60_000
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+_PLAIN_NAME = re.compile(r"[A-Za-z_]{1,32}")
+_MOST_NAMES = 5
 _LONGEST_TEXT = 256
 _ARGUMENTS = {
     "channel_id",
@@ -82,6 +87,22 @@ class Task:
                 "gap_ms": self.gap_ms,
                 "on_unknown": self.on_unknown,
             }
+        )
+
+    def to_new(self, task_id: str, vault: Vault, callbacks: str | None = None) -> NewTask:
+        """The task as the channel queue takes it; callbacks: see worker.callbacks, to be encrypted here."""
+        return NewTask(
+            id=task_id,
+            ch=channel_digest(self.channel_id),
+            n=len(self.dial.keys),
+            lead_ms=self.dial.lead_ms,
+            expires_in_ms=self.expires_in_ms,
+            deadline_ms=self.deadline_ms,
+            go_on=self.on_failure == "continue",
+            payload=vault.encrypt(self.to_payload(), task_id),
+            instance_id=self.instance_id,
+            start_at_ms=self.start_at_ms,
+            callbacks=callbacks and vault.encrypt(callbacks, task_id),
         )
 
 
@@ -149,8 +170,9 @@ def task_from(arguments: Mapping[str, Any], settings: Settings, *, expires: obje
         raise InvalidTask(f"dtmf.send needs {' and '.join(sorted(missing))}")
     unknown = given.keys() - _ARGUMENTS
     if unknown:
-        # A name is the caller's own text, but a misplaced value could stand there, so only known letters are shown.
-        names = ", ".join(sorted(name if isinstance(name, str) and name.isidentifier() else "?" for name in unknown))
+        # A name is the caller's own text, but a misplaced value could stand there: digits are never shown.
+        shown = sorted({name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else "?" for name in unknown})
+        names = ", ".join(shown[:_MOST_NAMES])
         raise InvalidTask(f"dtmf.send takes no argument {names}; it takes {', '.join(sorted(_ARGUMENTS))}")
     return check_task(
         **given,

@@ -14,6 +14,7 @@ from tests.ccc.certificates import Certificates, make_certificates
 from tests.channel.desk import CH, LONG_AGO
 from tests.channel.desk import Desk as Queues
 from tests.cli.conftest import Dtmf
+from worker.channel.intake import DeadLetter, IntakeQueue
 from worker.channel.server import connect
 from worker.channel.steps import Verdict
 from worker.cli.checks import fleet
@@ -36,6 +37,7 @@ CHECKS = (
     "api clock",
     "workers",
     "follower",
+    "intake",
     "account",
     "waiting",
     "overdue",
@@ -143,6 +145,7 @@ def test_without_any_setting_it_names_what_is_missing_and_says_what_it_skipped(
         "clock",
         "workers",
         "follower",
+        "intake",
         "waiting",
         "overdue",
     }
@@ -199,6 +202,12 @@ def test_settings_that_are_wrong_or_none_are_named(
     found = examine()
     assert said in told(found, "settings")
     assert levels(found)["redis"] == "ok"
+
+
+def test_the_settings_of_flower_are_no_strangers(examine: Any, env: pytest.MonkeyPatch) -> None:
+    for name in ("DTMF_FLOWER_USER", "DTMF_FLOWER_PASSWORD", "DTMF_FLOWER_ADDRESS"):
+        env.setenv(name, "given")
+    assert "is no setting" not in told(examine(), "settings")
 
 
 def test_secret_keys_are_shown_as_fingerprints(examine: Any, env: pytest.MonkeyPatch) -> None:
@@ -373,6 +382,37 @@ def test_results_that_are_not_written_are_seen(examine: Any, queues: Queues) -> 
         found = examine()
         assert levels(found)["follower"] == level
         assert "0 unread, 1 being written, the oldest for" in told(found, "follower")
+
+
+def test_who_takes_foreign_messages_and_what_stands_there_is_seen(examine: Any, queues: Queues) -> None:
+    assert "nobody takes foreign messages; 0 messages on their lists" in told(examine(), "intake")
+    queues.redis.lpush("dtmf", "a", "b")
+    queues.redis.lpush("dtmf\x06\x163", "c")
+    found = examine()
+    assert "nobody takes foreign messages; 3 messages on their lists -> each worker is ready" in told(found, "intake")
+    assert levels(found)["intake"] == "warning"
+    intake = IntakeQueue(queues.redis, queues.limits, "w1@host")
+    intake.hold("token")
+    found = examine()
+    assert "w1@host takes foreign messages; 3 messages" in told(found, "intake")
+    assert levels(found)["intake"] == "ok"
+    queues.redis.hset("dtmf:intake", "lease_until", LONG_AGO)
+    assert levels(examine())["intake"] == "warning"
+    intake.hold("token")
+    queues.redis.hset("dtmf:intake", "boot", "an-earlier-boot")
+    assert levels(examine())["intake"] == "warning"
+
+
+def test_dead_letters_are_a_warning_until_they_are_dropped(examine: Any, queues: Queues, dtmf: Dtmf) -> None:
+    queues.redis.lpush("dtmf", "a")
+    intake = IntakeQueue(queues.redis, queues.limits, "w1@host")
+    intake.hold("token")
+    intake.take("token", "dtmf", [("a", DeadLetter("1a2b3c4d", "", "not JSON", None))], publish=0)
+    found = examine("--strict")
+    assert "1 dead letter kept, 1 since ever -> dtmf dead-letters shows them" in told(found, "intake")
+    assert levels(found)["intake"] == "warning"
+    dtmf("dead-letters", "drop", "1a2b3c4d")
+    assert levels(examine())["intake"] == "ok"
 
 
 def test_nothing_is_left_behind_or_changed(examine: Any, queues: Queues) -> None:

@@ -16,6 +16,7 @@ def test_a_doctor_finds_the_worker_and_nothing_wrong(desk: Desk) -> None:
     assert done.returncode == 0, done.stdout
     assert re.search(rf"^ok +workers +1 alive, version {__version__}, \d+ of 32 slots busy, up for", done.stdout, re.M)
     assert re.search(r"^ok +follower +keeps up", done.stdout, re.M)
+    assert re.search(r"^ok +intake +celery@\S+ takes foreign messages; 0 messages on their lists", done.stdout, re.M)
     assert all(line.startswith("ok ") for line in done.stdout.splitlines())
 
 

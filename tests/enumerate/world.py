@@ -22,8 +22,8 @@ from tests.enumerate.api import CREDENTIALS, INSTANCE, Api
 from tests.enumerate.watch import HOLD_MS, Broken, Press, Watch
 from worker.ccc import StaticCredentials
 from worker.channel.server import OUTAGE
+from worker.door import Door
 from worker.fleet.sweeper import Sweeper
-from worker.producer import Door
 from worker.run import Defaults, Pace, Parts, serve
 from worker.simulator.scene import Scene as SimulatorScene
 from worker.task import check_task
@@ -194,7 +194,7 @@ class World:
         def play(_: Actor) -> None:
             # As the thread that sweeps does: an outage passes.
             with suppress(*OUTAGE):
-                Sweeper(self._staged, self.publish, 0.2).sweep()
+                Sweeper(self._staged, lambda _: False, self.publish, 0.2).sweep()
 
         return self._add("sweep", play)
 
@@ -348,7 +348,7 @@ def world_of(client: Redis, alter: Callable[[str, str], str] = lambda _, text: t
     """A world whose time is the worker's time, for as long as the context lasts."""
     world = World(client, alter)
     with ExitStack() as stack:
-        for module in ("clock", "run", "producer"):
+        for module in ("clock", "run", "door"):
             stack.enter_context(patch(f"worker.{module}.time", OwnTime(world)))
         try:
             yield world

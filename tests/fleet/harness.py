@@ -20,9 +20,10 @@ from worker.demo.verdict import Enqueued, Verdict, judge
 from worker.dial import parse_dial
 from worker.local.processes import Child, start_worker, wait_for_worker, worker_environment
 from worker.local.redis import LocalRedis
-from worker.producer import SEND_TASK, SendDtmf
+from worker.producer import SendDtmf
 from worker.record import Record, State
 from worker.simulator.control import SimulatorControl
+from worker.task import SEND_TASK
 from worker.vault import channel_digest
 from worker.wake import SERVE_TASK
 
@@ -181,7 +182,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         stats = self.control.stats()
-        self._since_heard, self.since_requests = stats["heard"], stats["requests"]
+        self.since_heard, self.since_requests = stats["heard"], stats["requests"]
 
     @property
     def control(self) -> SimulatorControl:
@@ -228,7 +229,7 @@ class Scene:
     def heard(self, line: Line | None = None) -> list[dict[str, Any]]:
         """The digits heard since the scene began, on one line or on all of the scene."""
         channels = {line.channel_id} if line else {task[1].channel_id for task in self.tasks}
-        return [event for event in self.control.heard(self._since_heard) if event["channel_id"] in channels]
+        return [event for event in self.control.heard(self.since_heard) if event["channel_id"] in channels]
 
     def keys(self, line: Line) -> str:
         """The keys heard on a line, in order."""
@@ -253,9 +254,9 @@ class Scene:
         events = self.control.requests(self.since_requests)
         return [event for event in events if event["channel_id"] == line.channel_id]
 
-    def verdict(self, *, complete: bool = False) -> Verdict:
+    def verdict(self, *, complete: bool = False, timeout: float = PATIENCE_S) -> Verdict:
         """What the simulator's log says, once every task has its record. complete: every digit must be heard."""
-        records = self.settle()
+        records = self.settle(timeout)
         tasks = [
             Enqueued(task_id, line.channel_id, keys, at, records[task_id].deadline / 1000)
             for task_id, line, keys, at in self.tasks

@@ -7,7 +7,8 @@ import pytest
 from tests.fleet.conftest import GroundMaker
 from tests.fleet.harness import Ground, Line, Scene, stream_counts, until
 from worker.errors import TaskCancelled
-from worker.fleet.follower import GROUP, STREAM
+from worker.fleet.follower import GROUP
+from worker.fleet.results import RECORDS
 
 
 def cancel_many(scene: Scene, how_many: int) -> list[Any]:
@@ -25,7 +26,7 @@ def results_written(ground: Ground) -> int:
 
 
 def pending(ground: Ground) -> int:
-    groups: Any = ground.client.xinfo_groups(STREAM)
+    groups: Any = ground.client.xinfo_groups(RECORDS)
     return int(next(group["pending"] for group in groups if group["name"] == GROUP))
 
 
@@ -34,8 +35,8 @@ def test_results_taken_by_a_worker_that_died_are_written_by_another(new_ground: 
     scene = Scene(ground)
     results = cancel_many(scene, 600)
     client = ground.client
-    client.xgroup_create(STREAM, GROUP, id="0")
-    client.xreadgroup(GROUP, "died@localhost/1", {STREAM: ">"}, count=50)
+    client.xgroup_create(RECORDS, GROUP, id="0")
+    client.xreadgroup(GROUP, "died@localhost/1", {RECORDS: ">"}, count=50)
     ground.start("killed")
     until(lambda: results_written(ground) > 100, "some results")
     ground.kill("killed")
@@ -61,5 +62,5 @@ def test_results_come_again_after_the_server_lost_everything(new_ground: GroundM
     assert ground.faults() == []
     # A worker that stops takes its name out of the group.
     assert ground.worker("one").stop(timeout=40) == 0
-    consumers: Any = ground.client.xinfo_consumers(STREAM, GROUP)
+    consumers: Any = ground.client.xinfo_consumers(RECORDS, GROUP)
     assert [consumer["name"].partition("/")[0] for consumer in consumers] == ["two@localhost"]

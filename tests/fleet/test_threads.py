@@ -1,8 +1,10 @@
 """The threads beside a worker's runs: what they do when the server is away, or a channel comes back."""
 
 import time
+from contextlib import closing
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -15,7 +17,7 @@ from worker.clock import clock
 from worker.fleet.heartbeat import Heartbeat
 from worker.fleet.loop import Loop
 from worker.lease import Run
-from worker.local.redis import free_port
+from worker.local.redis import LocalRedis, free_port
 
 SIGNER = Signer("kid", "ak")
 
@@ -49,6 +51,43 @@ def test_a_thread_goes_on_after_an_error_that_nobody_expected(caplog: pytest.Log
     until(lambda: len(turns) > 2, "turns after the error")
     loop.stop()
     assert "thread.failed thread=test" in caplog.text
+
+
+def test_a_server_that_takes_no_writes_is_said_once_and_is_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns: list[int] = []
+    with LocalRedis(tmp_path, fsync="no") as server, closing(connect(server.url, timeout=5)) as client:
+
+        def turn() -> None:
+            turns.append(1)
+            client.set("a", "b")
+
+        client.config_set("maxmemory", 1)
+        loop = Loop("test", turn, 0)
+        loop.start()
+        until(lambda: len(turns) > 2, "turns without memory")
+        client.config_set("maxmemory", 0)
+        until(lambda: "redis.back" in caplog.text, "a turn with memory")
+        loop.stop()
+    assert caplog.text.count("redis.down thread=test error=OutOfMemoryError") == 1
+    assert "thread.failed" not in caplog.text
+
+
+def test_a_server_that_becomes_a_replica_while_a_call_waits_in_it_is_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The follower waits in it for most of its time."""
+    with LocalRedis(tmp_path, fsync="no") as server, closing(connect(server.url, timeout=30)) as client:
+        loop = Loop("test", lambda: client.blpop(["list"], 20), 0)
+        loop.start()
+        until(lambda: client.info("clients")["blocked_clients"] == 1, "the call waits")
+        client.replicaof("127.0.0.1", str(free_port()))
+        until(lambda: "redis.down thread=test" in caplog.text, "the call ended")
+        client.replicaof("NO", "ONE")
+        client.rpush("list", "something")
+        loop.stop()
+    assert "thread.failed" not in caplog.text
 
 
 @pytest.fixture

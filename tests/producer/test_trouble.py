@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from redis import Redis
 
 from tests.producer.crm import CALL, CH, messages, queued, set_environment
 from tests.unit.proxy import Proxy
-from worker import producer
+from worker import door
 from worker.errors import DtmfError, QueueUnavailable, SystemQueueFull
 from worker.local.redis import LocalRedis, free_port
 from worker.producer import SendDtmf
@@ -62,7 +63,7 @@ def test_a_server_that_is_down_is_an_error_of_ours_without_the_url(
     send_dtmf: SendDtmf, monkeypatch: pytest.MonkeyPatch, ask: str
 ) -> None:
     port = free_port()
-    monkeypatch.setattr(producer, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(door, "_PATIENCE_S", 0.3)
     set_environment(monkeypatch, f"redis://crm:{PASSWORD}@127.0.0.1:{port}/0")
     with pytest.raises(QueueUnavailable) as caught:
         ASKS[ask](send_dtmf)
@@ -76,7 +77,7 @@ def test_a_server_that_is_down_is_an_error_of_ours_without_the_url(
 def test_a_server_that_takes_connections_and_never_answers_ends_within_the_patience(
     send_dtmf: SendDtmf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(producer, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(door, "_PATIENCE_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         set_environment(
             monkeypatch, f"redis://crm:{PASSWORD}@127.0.0.1:{deaf.getsockname()[1]}/0", DTMF_REDIS_TIMEOUT_MS=100
@@ -89,7 +90,7 @@ def test_a_server_that_takes_connections_and_never_answers_ends_within_the_patie
 def test_an_uncertain_enqueue_names_the_task_id_to_repeat_it_with(
     send_dtmf: SendDtmf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(producer, "_PATIENCE_S", 0)
+    monkeypatch.setattr(door, "_PATIENCE_S", 0)
     set_environment(monkeypatch, f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(QueueUnavailable, match="task order-1 may or may not have been accepted"):
         send_dtmf.apply_async(kwargs=CALL, task_id="order-1")
@@ -131,6 +132,22 @@ def test_a_server_that_goes_away_between_the_queue_and_the_message_does_not_undo
     assert redis_client.zscore("dtmf:due", CH)
 
 
+@pytest.mark.parametrize("how", ["refused", "no answer"])
+def test_a_message_that_cannot_be_sent_holds_the_producer_up_for_a_moment_only(
+    send_dtmf: SendDtmf, redis_client: Redis, behind_proxy: Proxy, how: str
+) -> None:
+    """After a second the sweeper is there; Celery's own patience was 6 s, and 10 s without an answer."""
+    if how == "refused":
+        behind_proxy.leave_after = b"PUBLISH"
+    else:
+        behind_proxy.silent_after = b"PUBLISH"
+    began = time.monotonic()
+    result = send_dtmf.delay(**CALL)
+    assert time.monotonic() - began < 5
+    assert queued(redis_client) == [result.id]
+    assert messages(redis_client) == []
+
+
 def test_a_message_that_the_server_forbids_does_not_undo_the_task(
     send_dtmf: SendDtmf, redis_client: Redis, redis_server: LocalRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +163,7 @@ def test_a_server_that_forbids_scripts_says_so_at_once(
     send_dtmf: SendDtmf, redis_client: Redis, redis_server: LocalRedis, monkeypatch: pytest.MonkeyPatch, ask: str
 ) -> None:
     # Waiting would not help.
-    monkeypatch.setattr(producer, "_PATIENCE_S", 10_000)
+    monkeypatch.setattr(door, "_PATIENCE_S", 10_000)
     with user_without(redis_client, redis_server, "@scripting") as url:
         set_environment(monkeypatch, url)
         with pytest.raises(QueueUnavailable, match=r"NoPermissionError|NOPERM") as caught:
@@ -159,7 +176,7 @@ def test_a_wrong_password_is_named_as_such_and_not_shown(
     send_dtmf: SendDtmf, redis_server: LocalRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Waiting would not help.
-    monkeypatch.setattr(producer, "_PATIENCE_S", 10_000)
+    monkeypatch.setattr(door, "_PATIENCE_S", 10_000)
     set_environment(monkeypatch, f"redis://crm:{PASSWORD}@127.0.0.1:{redis_server.port}/0")
     with pytest.raises(QueueUnavailable, match=r"refuses the user or password of REDIS_URL") as caught:
         send_dtmf.delay(**CALL)
@@ -182,7 +199,7 @@ def test_a_memory_that_fills_after_a_lost_answer_does_not_claim_that_nothing_was
 ) -> None:
     behind_proxy.lose = b"PUBLISH"
     # The pause before the second try is the moment at which the memory fills.
-    monkeypatch.setattr("worker.producer.time.sleep", lambda _: redis_client.config_set("maxmemory", 1))
+    monkeypatch.setattr("worker.door.time.sleep", lambda _: redis_client.config_set("maxmemory", 1))
     try:
         with pytest.raises(QueueUnavailable, match="task order-1 may or may not have been accepted"):
             send_dtmf.apply_async(kwargs=CALL, task_id="order-1")

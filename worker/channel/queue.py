@@ -1,7 +1,7 @@
 """ChannelQueue: the scripts as methods. Each method is one round trip and one change of state."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -80,6 +80,7 @@ class NewTask:
         payload: what the run needs, encrypted.
         instance_id: the instance that it names, for its record; None if it leaves that to the worker's settings.
         start_at_ms: before this moment, in ms since 1970, none of its digits is sent; 0 for none.
+        callbacks: what its producer wants done once it has ended, encrypted; handed on with its record.
     """
 
     id: str
@@ -92,6 +93,7 @@ class NewTask:
     payload: str
     instance_id: str | None = None
     start_at_ms: int = 0
+    callbacks: str | None = None
 
 
 def task_fields(task: NewTask) -> dict[str, Any]:
@@ -108,6 +110,8 @@ def task_fields(task: NewTask) -> dict[str, Any]:
     }
     if task.instance_id:
         fields["instance_id"] = task.instance_id
+    if task.callbacks:
+        fields["callbacks"] = task.callbacks
     return fields
 
 
@@ -156,6 +160,23 @@ class ChannelQueue:
         """Append tasks of one channel, all or none; enqueue.lua lists the answers. A known id changes nothing."""
         fields = json.dumps([task_fields(task) for task in tasks])
         return self._call("enqueue", json.dumps(self._door), tasks[0].ch, fields)
+
+    def enqueue_many(self, channels: Sequence[tuple[Sequence[NewTask], bool]]) -> list[Any]:
+        """Append tasks of many channels in one round trip, each channel's as enqueue does.
+
+        Args:
+            channels: the tasks of each; and whether the caller will publish a message for it, or leave that to the
+                sweepers.
+
+        Returns:
+            An answer of enqueue.lua, or an error of redis-py's, for each.
+        """
+        with self._client.pipeline(transaction=False) as pipe:
+            for tasks, publish in channels:
+                env = json.dumps({**self._door, "sweep": not publish})
+                fields = json.dumps([task_fields(task) for task in tasks])
+                self._run["enqueue"](args=[env, tasks[0].ch, fields], client=pipe)
+            return list(pipe.execute(raise_on_error=False))
 
     def claim(self, ch: str, token: str, signer: Signer | None, *, stop: bool = False) -> Step:
         """Take a channel for the run with this token, or go on with it; without a signer nothing new is marked."""

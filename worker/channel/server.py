@@ -74,6 +74,12 @@ def may_pass(error: RedisError) -> bool:
     return isinstance(error, OUTAGE) and not isinstance(error, AuthenticationError)
 
 
+def is_hindered(error: RedisError) -> bool:
+    """Whether it is the server's state that refuses any such call, so that it is no fault of ours and may pass."""
+    # UNBLOCKED: it became a replica while a call waited in it.
+    return isinstance(error, (*OUTAGE, OutOfMemoryError)) or _code(error) == "UNBLOCKED"
+
+
 def _code(error: RedisError) -> str:
     """NOPERM, ConnectionRefusedError, TimeoutError and the like."""
     code = getattr(error, "status_code", None) or str(error).partition(" ")[0]

@@ -13,6 +13,7 @@ _GROUPS = {
         "status": "how a task stands",
         "cancel": "end a task before its next digit",
         "tail": "records of tasks as they end",
+        "dead-letters": "messages that held no task: show, put back or drop them",
     },
     "Channels": {
         "channel": "who serves it, what waits on it, what holds it up",
@@ -55,13 +56,14 @@ class _Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, commands in _GROUPS.items():
             with formatter.section(title):
-                formatter.write_dl([(f"{name:<9}", text) for name, text in commands.items()])
+                formatter.write_dl([(f"{name:<12}", text) for name, text in commands.items()])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in _COMMANDS:
             return None
         try:
-            command: click.Command = getattr(import_module(f"worker.cli.{name}"), name)
+            own = name.replace("-", "_")
+            command: click.Command = getattr(import_module(f"worker.cli.{own}"), own)
         except ModuleNotFoundError as error:
             if error.name not in _LOCAL:
                 raise

@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -11,6 +13,7 @@ from worker.vault import channel_digest
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _MOST = 65_536
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def line_of_stdin(what: str) -> str:
@@ -53,10 +56,13 @@ def _only_on_a_terminal(_ctx: click.Context, _param: click.Parameter, value: boo
 
 # A channel as its digest: given as its id, as the digest, or as - for a line of standard input.
 channel_argument = click.argument("channel", callback=_digest)
-reveal_option = click.option(
-    "--reveal",
-    is_flag=True,
-    callback=_only_on_a_terminal,
-    help="Show the channel id and the keys of what waits; on a terminal only.",
-)
+
+
+def reveal_option_for(what: str) -> Callable[[_Command], _Command]:
+    """The option --reveal: show this, which is personal data."""
+    help_ = f"Show {what}; on a terminal only."
+    return click.option("--reveal", is_flag=True, callback=_only_on_a_terminal, help=help_)
+
+
+reveal_option = reveal_option_for("the channel id and the keys of what waits")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from worker.producer import Door
+    from worker.door import Door
     from worker.task import Payload
 
 

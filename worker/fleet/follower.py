@@ -1,29 +1,20 @@
-"""Writes Celery's results from the stream of records, for producers that wait on an AsyncResult.
+"""Follows a stream: hands each of its entries to one worker of the fleet, at least once.
 
-A consumer group shares the records among the workers; each is written at least once. A record that a dead worker
-had taken is taken over by another. The run itself never writes results: it must not wait for them.
+A consumer group shares the entries among the workers. Those that a dead worker had taken are taken over by another.
 """
 
 import logging
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from celery import states
-from pydantic import ValidationError
 from redis import Redis
 from redis.exceptions import ResponseError
 
 from worker.clock import clock
-from worker.errors import TaskCancelled
 from worker.fleet.loop import Loop
-from worker.monitoring.logs import Event
-from worker.monitoring.reports import report_record
-from worker.outcome import error_of
-from worker.record import Record
 
 log = logging.getLogger(__name__)
 
-STREAM = "dtmf:records"
 GROUP = "results"
 _MOST_AT_ONCE = 200
 _BLOCK_MS = 1000
@@ -33,30 +24,31 @@ _FORGOTTEN_AFTER_MS = 3_600_000
 Entries = Iterable[tuple[str, dict[str, str] | None]]
 
 
-class ResultStore(Protocol):
-    """Celery's result backend, as far as it is needed."""
-
-    def store_result(self, task_id: str, result: Any, state: str) -> Any:
-        """Store a result or an exception under a task's id, and wake who waits for it."""
-
-
 class Follower:
-    """One a worker."""
+    """One a worker and stream."""
 
-    def __init__(self, client: "Redis", store: ResultStore, name: str) -> None:
-        """Follow with a client whose calls may take longer than a second; name: of this worker, as a consumer."""
+    def __init__(self, client: "Redis", stream: str, write: Callable[[list[dict[str, str]]], None], name: str) -> None:
+        """Follow a stream with a client whose calls may take longer than a second.
+
+        Args:
+            client: shared with nobody.
+            stream: its key.
+            write: what is done with the fields of entries; it must be such that it may be done twice.
+            name: of this worker, as a consumer.
+        """
         self._client = client
-        self._store = store
+        self._stream = stream
+        self._hand_on = write
         self._name = name
         self._looked_for_orphans = 0.0
         self._cursor = "0-0"
         # Whether records may have been taken under this name and not written: after a fault, and at the start.
         self._unsure = True
-        self._loop = Loop("follower", self.follow, 0)
+        self._loop = Loop(f"follower of {stream}", self.follow, 0)
         self.start, self.stop = self._loop.start, self._loop.stop
 
     def follow(self) -> None:
-        """Write the results of what is new, or wait a second for something new."""
+        """Hand on what is new, or wait a second for something new."""
         try:
             if clock() > self._looked_for_orphans + _ORPHANED_AFTER_MS / 2000:
                 self._looked_for_orphans = clock()
@@ -73,7 +65,7 @@ class Follower:
         answer = self._client.xreadgroup(
             GROUP,
             self._name,
-            {STREAM: "0" if own_again else ">"},
+            {self._stream: "0" if own_again else ">"},
             count=_MOST_AT_ONCE,
             block=None if own_again else _BLOCK_MS,
         )
@@ -84,7 +76,7 @@ class Follower:
 
     def _make_group(self) -> None:
         try:
-            self._client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            self._client.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except ResponseError as error:
             # Another worker was quicker.
             if not str(error).startswith("BUSYGROUP"):
@@ -92,14 +84,14 @@ class Follower:
 
     def leave(self) -> None:
         """Take this worker's name out of the group, if nothing is left under it."""
-        for consumer in self._client.xinfo_consumers(STREAM, GROUP):
+        for consumer in self._client.xinfo_consumers(self._stream, GROUP):
             mine = consumer["name"] == self._name
             if consumer["pending"] == 0 and (mine or consumer["idle"] > _FORGOTTEN_AFTER_MS):
-                self._client.xgroup_delconsumer(STREAM, GROUP, consumer["name"])
+                self._client.xgroup_delconsumer(self._stream, GROUP, consumer["name"])
 
     def _take_over(self) -> None:
         self._cursor, entries, *_ = self._client.xautoclaim(
-            STREAM,
+            self._stream,
             GROUP,
             self._name,
             min_idle_time=_ORPHANED_AFTER_MS,
@@ -109,28 +101,11 @@ class Follower:
         self._write(entries)
 
     def _write(self, entries: Entries) -> None:
-        written = []
-        for entry, fields in entries:
-            if fields:
-                self._write_one(fields)
-            written.append(entry)
-        if written:
-            self._client.xack(STREAM, GROUP, *written)
-
-    def _write_one(self, fields: dict[str, str]) -> None:
-        try:
-            record = Record.model_validate_json(fields["record"])
-        except (KeyError, ValidationError) as error:
-            log.error(Event("record.unreadable", error=type(error).__name__))
-            return
-        error_or_none = error_of(record)
-        if error_or_none is None:
-            self._store.store_result(record.id, record.outcome(), states.SUCCESS)
-        elif isinstance(error_or_none, TaskCancelled):
-            self._store.store_result(record.id, error_or_none, states.REVOKED)
-        else:
-            self._store.store_result(record.id, error_or_none, states.FAILURE)
-        report_record(record)
+        taken = list(entries)
+        if taken:
+            # Of an entry that was trimmed meanwhile there are no fields.
+            self._hand_on([fields for _, fields in taken if fields])
+            self._client.xack(self._stream, GROUP, *(entry for entry, _ in taken))
 
 
 def _streams(answer: Any) -> list[Entries]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from worker.channel.queue import ChannelQueue
 from worker.clock import clock
 from worker.fleet.loop import Loop
-from worker.lease import Run
+from worker.lease import AtWork, Run
 
 
 class Heartbeat:
@@ -30,6 +30,10 @@ class Heartbeat:
 
     def __len__(self) -> int:
         return len(self._runs)
+
+    def at_work(self) -> list[AtWork]:
+        """The tasks whose digits are being sent."""
+        return [run.at_work for run in list(self._runs.values()) if run.at_work]
 
     def beat(self) -> None:
         """Renew the leases of the runs that are inside a step that they announced; tell the others' loss."""

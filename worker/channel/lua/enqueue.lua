@@ -4,7 +4,7 @@ enqueue: append tasks to their channel queue, all of them or none. Called by a p
 whose memory is full refuses new tasks, and finishes those that it has.
 
 KEYS    none (keys are made from the ids; Redis Cluster is not supported)
-ARGV 1  env: break_ms (ms), channel_limit, system_limit (waiting tasks)
+ARGV 1  env: break_ms (ms), channel_limit, system_limit (waiting tasks), sweep (shared/enqueue.lua)
      2  channel digest
      3  tasks: a list, see shared/enqueue.lua. One whose id is known is passed over
 Answer  {QUEUED}            appended; a run or the sweeper serves the channel

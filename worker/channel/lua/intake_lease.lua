@@ -5,6 +5,7 @@ intake_lease: become, remain or cease to be the one intake of the fleet.
 KEYS    none
 ARGV 1  token of the caller
      2  lease (ms); 0 to let go
+     3  name of the worker, for people
 Answer  {HELD} the caller is the intake; {BUSY} another is; {FREE} let go
 ]]
 local now, boot = server_ms(), server_boot()
@@ -15,5 +16,5 @@ if ARGV[2] == '0' then
   return { 'FREE' }
 end
 if not is_mine and lease[1] and lease[3] == boot and tonumber(lease[2]) > now then return { 'BUSY' } end
-redis.call('HSET', INTAKE, 'token', token, 'lease_until', now + tonumber(ARGV[2]), 'boot', boot)
+redis.call('HSET', INTAKE, 'token', token, 'lease_until', now + tonumber(ARGV[2]), 'boot', boot, 'worker', ARGV[3])
 return { 'HELD' }

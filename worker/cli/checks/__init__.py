@@ -34,6 +34,7 @@ _CHECKS = (
     _Check("api clock", api.api_clock, needs=("api",)),
     _Check("workers", fleet.workers, needs=("redis", "writes")),
     _Check("follower", fleet.follower, needs=("redis",)),
+    _Check("intake", fleet.intake, needs=("redis",)),
     _Check("account", fleet.refused, needs=("redis",)),
     _Check("waiting", fleet.waiting, needs=("redis",)),
     _Check("overdue", fleet.overdue, needs=("redis",)),

@@ -7,11 +7,14 @@ from celery import Celery
 
 from config.celery import celery_config
 from worker import __version__
+from worker.channel.dead_letters import DeadLetters
 from worker.channel.queue import ChannelQueue
 from worker.cli.checks.finding import Finding, Level, Patient
 from worker.cli.output import count, span
-from worker.fleet.follower import GROUP, STREAM
+from worker.fleet.follower import GROUP
+from worker.fleet.intake import LISTS
 from worker.fleet.panel import ABOUT
+from worker.fleet.results import RECORDS
 from worker.limits import limits_of
 from worker.vault import Vault
 
@@ -45,11 +48,8 @@ def workers(patient: Patient) -> Iterator[Finding]:
 
 
 def _ask(patient: Patient) -> list[tuple[str, dict[str, Any]]]:
-    config = celery_config(patient.settings)
-    # Redis answered a moment ago: if it is gone now, the next check says so.
-    config["broker_transport_options"] |= {"max_retries": 1, "interval_start": 0, "interval_step": 0}
     with Celery("doctor", set_as_current=False) as app:
-        app.config_from_object(config)
+        app.config_from_object(celery_config(patient.settings))
         answers = app.control.broadcast(ABOUT, reply=True, timeout=_ASK_S) or []
     return sorted(pair for answer in answers for pair in answer.items())
 
@@ -68,17 +68,17 @@ def _keys(patient: Patient, told: list[tuple[str, dict[str, Any]]]) -> Iterator[
 def follower(patient: Patient) -> Iterator[Finding]:
     """Results of Celery's are written soon after the records."""
     client = patient.client
-    if not client.exists(STREAM):
+    if not client.exists(RECORDS):
         yield Finding("follower", Level.OK, "no task has ended yet")
         return
-    groups = {group["name"]: group for group in client.xinfo_groups(STREAM)}
+    groups = {group["name"]: group for group in client.xinfo_groups(RECORDS)}
     group = groups.get(GROUP)
     if group is None:
         text = "no worker has ever followed the records"
         yield Finding("follower", Level.WARNING, text, "start a worker: AsyncResult.get() waits for it")
         return
-    unread = client.xrange(STREAM, f"({group['last-delivered-id']}", "+", count=1)
-    pending = client.xpending_range(STREAM, GROUP, "-", "+", 1) if group["pending"] else []
+    unread = client.xrange(RECORDS, f"({group['last-delivered-id']}", "+", count=1)
+    pending = client.xpending_range(RECORDS, GROUP, "-", "+", 1) if group["pending"] else []
     ids = [*(entry for entry, _ in unread), *(entry["message_id"] for entry in pending)]
     seconds, _ = client.time()
     oldest = max((seconds * 1000 - int(entry.partition("-")[0]) for entry in ids), default=0)
@@ -116,6 +116,27 @@ def waiting(patient: Patient) -> Iterator[Finding]:
         yield Finding("waiting", Level.WARNING, text, "at the limit, tasks are refused: start workers", data)
     else:
         yield Finding("waiting", Level.OK, text, data=data)
+
+
+def intake(patient: Patient) -> Iterator[Finding]:
+    """Who takes the messages of foreign producers, what stands on their lists, and what held no task."""
+    client = patient.client
+    seconds, micros = client.time()
+    token, until, boot, worker = client.hmget("dtmf:intake", "token", "lease_until", "boot", "worker")
+    is_live = token and boot == patient.info["run_id"] and int(until) > seconds * 1000 + micros // 1000
+    listed = sum(int(client.llen(name)) for name in LISTS)
+    data = {"worker": worker if is_live else None, "listed": listed}
+    text = f"{worker if is_live else 'nobody'} takes foreign messages; {count(listed, 'message')} on their lists"
+    if listed and not is_live:
+        do = "each worker is ready to; start one, or see what stops those that run"
+        yield Finding("intake", Level.WARNING, text, do, data)
+    else:
+        yield Finding("intake", Level.OK, text, data=data)
+    dead = DeadLetters(client)
+    kept, ever = len(dead), dead.ever()
+    if kept:
+        text, do = f"{count(kept, 'dead letter')} kept, {ever} since ever", "dtmf dead-letters shows them"
+        yield Finding("intake", Level.WARNING, text, do, {"dead_letters": kept, "dead_letters_ever": ever})
 
 
 def overdue(patient: Patient) -> Iterator[Finding]:

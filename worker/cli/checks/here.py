@@ -4,7 +4,8 @@ import difflib
 import os
 from collections.abc import Iterator
 
-from config.settings import CREDENTIALS, WORKER_NEEDS, Settings
+from config.faults import CREDENTIALS, WORKER_NEEDS
+from config.settings import Settings
 from worker.ccc.errors import BadCredentials, NoCredentials
 from worker.cli.checks.finding import Finding, Level, Patient
 from worker.cli.output import span

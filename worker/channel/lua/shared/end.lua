@@ -54,7 +54,9 @@ local function end_task(env, ch, id, state, why)
   redis.call('HSET', record_key(id), 'state', state, 'record', record)
   if task.answer then redis.call('HSET', record_key(id), 'answer', task.answer) end
   redis.call('PEXPIRE', record_key(id), env.record_ttl)
-  redis.call('XADD', RECORDS, 'MINID', '~', env.now - env.record_ttl, '*', 'record', record)
+  local entry = { 'record', record }
+  if task.callbacks then entry[3], entry[4] = 'callbacks', task.callbacks end
+  redis.call('XADD', RECORDS, 'MINID', '~', env.now - env.record_ttl, '*', unpack(entry))
   return pressed
 end
 

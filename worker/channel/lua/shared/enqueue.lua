@@ -1,8 +1,9 @@
 -- enqueue_tasks: the one way in which tasks come into a channel queue: all of them or none. Needs keys.lua and end.lua.
--- env: now, boot, break_ms, channel_limit, system_limit (waiting tasks).
+-- env: now, boot, break_ms, channel_limit, system_limit (waiting tasks), sweep (the caller publishes nothing: the
+-- sweepers are to look at an idle channel at once).
 -- A task: id, n (digits), deadline (absolute ms, or 0), expires_in (ms), start_at (absolute ms before which no digit is
 -- sent, or 0), lead (ms of pause before the first digit), go_on ('1' or '0'), payload (encrypted), instance_id (absent:
--- the worker's own).
+-- the worker's own), callbacks (encrypted; absent: none).
 
 local function known_state(id)
   local state = redis.call('HGET', record_key(id), 'state')
@@ -37,6 +38,7 @@ local function append(env, ch, task)
   redis.call('HSET', key, 'ch', ch, 'n', task.n, 'at', 1, 'deadline', deadline_of(env, task), 'lead', task.lead,
     'go_on', task.go_on, 'payload', task.payload, 'boot', env.boot, 'enqueued_at', env.now)
   if task.start_at > 0 then redis.call('HSET', key, 'start_at', task.start_at) end
+  if task.callbacks then redis.call('HSET', key, 'callbacks', task.callbacks) end
   if task.instance_id then redis.call('HSET', key, 'instance_id', task.instance_id) end
   redis.call('RPUSH', queue_key(ch), task.id)
   redis.call('INCR', WAITING)
@@ -61,6 +63,8 @@ local function enqueue_tasks(env, ch, tasks)
   -- NX: a channel that waits keeps its moment. An idle one may have kept a moment of a task that was cancelled.
   if idle then redis.call('ZREM', DUE, ch) end
   redis.call('ZADD', DUE, 'NX', env.now + 1000, ch)
-  if idle and not has_live_run(channel, env) and not channel.paused then return { 'PUBLISH' } end
+  local waits = idle and not has_live_run(channel, env) and not channel.paused
+  if waits and not env.sweep then return { 'PUBLISH' } end
+  if waits then redis.call('ZADD', DUE, env.now, ch) end
   return { 'QUEUED' }
 end

@@ -1,0 +1,1 @@
+"""Flower as its users see it: real workers, a real Flower, and a browser."""
