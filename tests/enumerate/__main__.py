@@ -59,11 +59,13 @@ def main(wanted: str = "") -> int:
         jobs.put(job)
     total, times = Tally(), Counter[str]()
     scenes = Counter[str]()
-    for _ in all_jobs:
+    for number, _ in enumerate(all_jobs, start=1):
         name, took, tally = results.get()
         total.add(tally)
         scenes[name] += 1
         times[name] += int(took * 1000)
+        if sys.stderr.isatty():
+            print(f"{number} of {len(all_jobs)} scenes, {total.broken} broken", end="\r", file=sys.stderr)
     for process in processes:
         process.join()
     show(total, scenes, times)

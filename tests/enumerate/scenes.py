@@ -13,6 +13,7 @@ KEYS = "123456789"
 # A quota that is used up, and never filled again.
 THROTTLE = Throttle(rate=1e-9, burst=1)
 SHORT_S = 2
+NO_ANSWER = {"executed, no answer", "not executed, no answer"}
 ALWAYS = {"expired", "silent"}
 # What the API answers without executing may burn the nonce or not.
 REFUSALS = {"throttled", "internal", "gone", "rejected", "refused", "expired"}

@@ -91,7 +91,7 @@ def test_a_server_that_lost_its_last_writes_forgets_a_task_that_was_accepted(wor
 
 @pytest.mark.parametrize(
     ("outcome", "limits"),
-    [("answered", set()), ("executed, no answer", set()), ("silent", set()), ("rejected", {PRESUMED})],
+    [("answered", set()), ("executed, no answer", set()), ("rejected", {PRESUMED})],
 )
 def test_no_other_limit_shows(world: World, outcome: str, limits: set[str]) -> None:
     """A run that falls asleep at each moment, and wakes up when all is over."""

@@ -6,7 +6,6 @@ that are lost, runs that sleep, hang or die, and a server that restarts.
 
 import logging
 import os
-from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 from hypothesis import HealthCheck, Phase, settings
@@ -29,6 +28,7 @@ MOST_RUNS = 3
 # More of them, and others each time: DTMF_EXAMPLES=5000 .venv/bin/pytest tests/enumerate/test_machine.py
 EXAMPLES = int(os.environ.get("DTMF_EXAMPLES", "100"))
 ANY = st.integers(0, 20)
+MISHAPS = (do.STOP, do.LOSE, do.LOSE, do.SLEEP, do.HANG, do.LEAVE, do.LOSE_AND_LEAVE)
 FAULTS = (
     Rule(match=Match(probability=0.1), drop=Drop(when="before")),
     Rule(match=Match(probability=0.1), drop=Drop(when="after")),
@@ -60,10 +60,6 @@ class Interleavings(RuleBasedStateMachine):
     def runs(self) -> int:
         return sum(a.name.startswith("run") and not (a.over or a.asleep) for a in self.world.actors)
 
-    def at(self, actor: Actor, act: do.Do) -> None:
-        """Something happens to an actor where it stands."""
-        self.world.do(actor, act)
-
     # The course of things
 
     @rule(ch=CHANNELS, digits=st.integers(1, 3), go_on=st.booleans(), near=st.booleans())
@@ -73,12 +69,18 @@ class Interleavings(RuleBasedStateMachine):
         self.world.produce([(f"t{self.tasks}", {"dtmf": "123"[:digits], **options})])
 
     @precondition(lambda self: self.awake())
-    @rule(which=ANY, steps=st.integers(1, 6))
+    @rule(which=ANY, steps=st.integers(1, 12))
     def go_on(self, which: int, steps: int) -> None:
         actor = pick(self.awake(), which)
         for _ in range(steps):
             if self.world.can_go(actor):
                 self.world.step(actor)
+
+    @rule(steps=st.integers(1, 20))
+    def all_go_on(self, steps: int) -> None:
+        """Who came last goes first; messages are delivered, time passes where nothing else can happen."""
+        for _ in range(steps):
+            self.world.step_next()
 
     @precondition(lambda self: self.world.messages and self.runs() < MOST_RUNS)
     @rule(which=ANY)
@@ -88,47 +90,25 @@ class Interleavings(RuleBasedStateMachine):
         self.world.messages.remove(message)
         self.world.run(message)
 
-    @precondition(lambda self: self.world.messages)
-    @rule(which=ANY)
-    def message_is_lost(self, which: int) -> None:
-        self.world.messages.remove(pick(self.world.messages, which))
-
-    @rule(ch=CHANNELS)
-    def message_is_doubled(self, ch: str) -> None:
-        if len(self.world.messages) < MOST_RUNS:
-            self.world.messages.append(channel_digest(ch))
-
-    @rule()
-    def sweep(self) -> None:
-        self.world.sweep()
-
     @rule(ms=st.sampled_from([100, 500, 1300, 6000]))
     def time_passes(self, ms: int) -> None:
         self.world.pass_time(self.world.now_ms + ms)
+        self.world.sweep()
 
     # What goes wrong
 
-    @precondition(lambda self: self.awake())
-    @rule(which=ANY)
-    def die(self, which: int) -> None:
-        self.at(pick(self.awake(), which), do.STOP)
+    @precondition(lambda self: self.standing())
+    @rule(which=ANY, act=st.sampled_from(MISHAPS))
+    def mishap(self, which: int, act: do.Do) -> None:
+        self.world.do(pick(self.standing(), which), act)
 
     @precondition(lambda self: self.standing())
     @rule(which=ANY)
-    def answer_is_lost(self, which: int) -> None:
-        self.at(pick(self.standing(), which), do.LOSE)
-
-    @precondition(lambda self: self.standing())
-    @rule(which=ANY)
-    def fall_asleep_for_longer_than_the_lease(self, which: int) -> None:
-        """A false takeover: the others go on."""
-        self.at(pick(self.standing(), which), do.SLEEP)
+    def be_taken_for_dead(self, which: int) -> None:
+        """A run sleeps for longer than its lease, and the others go on."""
+        self.world.do(pick(self.standing(), which), do.SLEEP)
         self.world.pass_time(self.world.now_ms + 1300)
-
-    @precondition(lambda self: self.standing())
-    @rule(which=ANY)
-    def hang(self, which: int) -> None:
-        self.at(pick(self.standing(), which), do.HANG)
+        self.world.sweep()
 
     @precondition(lambda self: self.world.sleepers)
     @rule(which=ANY)
@@ -137,10 +117,12 @@ class Interleavings(RuleBasedStateMachine):
         self.world.sleepers.remove(sleeper)
         self.world.wake(sleeper)
 
-    @precondition(lambda self: self.standing())
-    @rule(which=ANY)
-    def be_told_to_stop(self, which: int) -> None:
-        self.at(pick(self.standing(), which), do.LEAVE)
+    @rule(ch=CHANNELS, lost=st.booleans(), which=ANY)
+    def message_is_lost_or_doubled(self, ch: str, lost: bool, which: int) -> None:
+        if lost and self.world.messages:
+            self.world.messages.remove(pick(self.world.messages, which))
+        elif self.runs() < MOST_RUNS:
+            self.world.messages.append(channel_digest(ch))
 
     @precondition(lambda self: self.restarts)
     @rule()
@@ -150,14 +132,13 @@ class Interleavings(RuleBasedStateMachine):
 
     # What producers and operators ask
 
-    @precondition(lambda self: self.world.given)
-    @rule(which=ANY)
-    def cancel(self, which: int) -> None:
-        do.cancel(pick(list(self.world.given), which))(self.world)
-
-    @rule(ch=CHANNELS, ask=st.sampled_from([do.pause, do.resume, do.purge]))
-    def ask(self, ch: str, ask: Callable[[str], do.Do]) -> None:
-        ask(channel_digest(ch))(self.world)
+    @rule(ch=CHANNELS, what=st.sampled_from(["cancel", "cancel", "pause", "resume", "purge"]), which=ANY)
+    def ask(self, ch: str, what: str, which: int) -> None:
+        digest = channel_digest(ch)
+        if what != "cancel":
+            {"pause": do.pause, "resume": do.resume, "purge": do.purge}[what](digest)(self.world)
+        elif self.world.given:
+            do.cancel(pick(list(self.world.given), which))(self.world)
 
     def teardown(self) -> None:
         """Everybody wakes up, everything is served to its end and judged."""
