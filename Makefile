@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 DURATION ?= 10m
 
-.PHONY: setup demo test soak bench lock clean
+.PHONY: setup demo test enumerate soak bench lock clean
 
 setup: .venv/ready
 
@@ -24,6 +24,10 @@ test: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
+# Every crash point; minutes. `make test` plays a part of it. See docs/proof.md.
+enumerate: setup
+	@$(BIN)/python -m tests.enumerate
 
 # Everything that can go wrong, again and again: DURATION=90, 10m, 2h. Exit status 1 on a broken promise.
 soak: setup

@@ -21,7 +21,7 @@ def celery_config(settings: Settings, *, worker: bool = False) -> dict[str, Any]
         settings: ours.
         worker: also of a process that takes messages.
     """
-    longest = min(PUBLISH_TIMEOUT_S, settings.DTMF_REDIS_TIMEOUT_MS / 1000)
+    longest = min(PUBLISH_TIMEOUT_S, settings.redis_timeout)
     url = settings.REDIS_URL.get_secret_value()
     tls = settings.redis_tls or None
     return {

@@ -199,6 +199,11 @@ class Settings(BaseSettings):
         return self.DTMF_FLOWER_ADDRESS or ("" if self.PORT else "127.0.0.1")
 
     @property
+    def redis_timeout(self) -> float:
+        """How long one call to Redis may take, in seconds."""
+        return self.DTMF_REDIS_TIMEOUT_MS / 1000
+
+    @property
     def redis_tls(self) -> dict[str, Any]:
         """The TLS options for redis-py, Celery's broker and its result backend; none for redis://."""
         if not self.REDIS_URL.get_secret_value().startswith("rediss://"):

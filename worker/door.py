@@ -44,7 +44,7 @@ class Door:
         settings = self.settings
         client = connect(
             settings.REDIS_URL.get_secret_value(),
-            timeout=settings.DTMF_REDIS_TIMEOUT_MS / 1000,
+            timeout=settings.redis_timeout,
             **settings.redis_tls,
         )
         return ChannelQueue(client, limits_of(settings))

@@ -62,6 +62,11 @@ def read_task(raw: str, settings: Settings) -> tuple[str, Task]:
     raise BadMessage(text, message.task_id)
 
 
+def too_large() -> BadMessage:
+    """What is wrong with a message of more than LARGEST_BYTES."""
+    return BadMessage(f"the message has more than {LARGEST_BYTES} bytes")
+
+
 def read_message(raw: str) -> Message:
     """Read a message of either protocol.
 
@@ -69,7 +74,7 @@ def read_message(raw: str) -> Message:
         BadMessage: as for read_task.
     """
     if len(raw) > LARGEST_BYTES:
-        raise BadMessage(f"the message has more than {LARGEST_BYTES} characters")
+        raise too_large()
     outer = _json(raw, "the message is not JSON")
     if not isinstance(outer, dict):
         raise BadMessage("the message is not a JSON object")

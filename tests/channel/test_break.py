@@ -15,6 +15,8 @@ def break_line(desk: Desk, verdict: Verdict = Verdict.FAILED, *, gone: bool = Fa
     desk.enqueue("t3", go_on=True)
     desk.enqueue("t4")
     step = desk.settle("r1", desk.claim("r1"), Verdict.OK)
+    if verdict is Verdict.EXPIRED:
+        desk.deadline_over("t1")
     desk.settle("r1", step, verdict, error="Rejected", code="TheCode", gone=gone)
 
 
@@ -25,7 +27,7 @@ def test_tasks_behind_a_failed_one_are_cancelled(desk: Desk, verdict: Verdict) -
     for task in ("t2", "t4"):
         record = desk.record(task)
         assert (record.state, record.error, record.broken_by) == ("cancelled", "LineBroken", "t1")
-        assert record.code == "TheCode"
+        assert record.code == ("TaskExpired" if verdict is Verdict.EXPIRED else "TheCode")
     assert desk.outcomes("t2") == ["not_sent", "not_sent"]
     assert desk.record("t2").started_at is None
 

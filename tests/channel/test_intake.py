@@ -10,7 +10,7 @@ from redis.exceptions import OutOfMemoryError
 
 from tests.channel.desk import CH, LONG_AGO, PAYLOAD, Desk
 from worker.channel import intake
-from worker.channel.intake import DeadLetter, IntakeQueue, Taken
+from worker.channel.intake import DeadLetter, IntakeQueue, Taken, TooLarge
 from worker.channel.queue import NewTask
 from worker.channel.server import connect
 from worker.channel.steps import Verdict
@@ -39,7 +39,10 @@ class Intakes:
         """What stands there, in the order in which it is to be taken."""
         return list(reversed(self.redis.lrange(name, 0, -1)))
 
-    def take(self, *messages: tuple[str, Content], token: str = A, publish: int = 100) -> Taken | None:
+    def look(self, most: int) -> tuple[str, list[str | TooLarge]] | None:
+        return self.a.look([LIST, LATER_LIST], most, 1000)
+
+    def take(self, *messages: tuple[str | TooLarge, Content], token: str = A, publish: int = 100) -> Taken | None:
         return self.a.take(token, LIST, messages, publish=publish)
 
     def holder(self) -> dict[str, str]:
@@ -182,7 +185,7 @@ def test_of_two_equal_messages_each_is_taken_off_and_one_task_is_enqueued(intake
 def test_bytes_that_are_no_text_are_told_apart_and_taken_off(intakes: Intakes) -> None:
     intakes.a.hold(A)
     intakes.put(b"\xff\xfe", b"\xff\xfd", b"\xed\xa0\x80", b"")
-    found = intakes.a.look([LIST], 10)
+    found = intakes.look(10)
     assert found
     assert len(set(found[1])) == 4
     taken = intakes.take(*((raw, letter(f"n{i}")) for i, raw in enumerate(found[1])))
@@ -193,12 +196,27 @@ def test_bytes_that_are_no_text_are_told_apart_and_taken_off(intakes: Intakes) -
 def test_a_look_leaves_everything_where_it_is(intakes: Intakes) -> None:
     intakes.put("m1", "m2", "m3")
     intakes.put("later", name=LATER_LIST)
-    assert intakes.a.look([LIST, LATER_LIST], 2) == (LIST, ["m1", "m2"])
+    assert intakes.look(2) == (LIST, ["m1", "m2"])
+    assert intakes.look(9) == (LIST, ["m1", "m2", "m3"])
     assert intakes.listed() == ["m1", "m2", "m3"]
     intakes.redis.delete(LIST)
-    assert intakes.a.look([LIST, LATER_LIST], 2) == (LATER_LIST, ["later"])
+    assert intakes.look(2) == (LATER_LIST, ["later"])
     intakes.redis.delete(LATER_LIST)
-    assert intakes.a.look([LIST, LATER_LIST], 2) is None
+    assert intakes.look(2) is None
+
+
+def test_a_message_that_is_too_large_is_not_fetched_and_is_taken_off_all_the_same(intakes: Intakes) -> None:
+    intakes.a.hold(A)
+    huge = "x" * 5_000_000
+    intakes.put(huge, "m2", huge)
+    found = intakes.look(10)
+    assert found
+    first, second, third = found[1]
+    assert isinstance(first, TooLarge)
+    assert (first, second, first.size) == (third, "m2", len(huge))
+    told = ((first, letter("n1")), ("m2", task("t2")), (third, letter("n3")))
+    assert intakes.take(*told) == Taken(3, [CH])
+    assert intakes.listed() == []
 
 
 def test_with_a_full_memory_messages_wait(intakes: Intakes) -> None:

@@ -123,7 +123,6 @@ def test_what_befell_one_digit_is_not_told_of_the_next(desk: Desk) -> None:
     [
         (Verdict.FAILED, "failed", "failed"),
         (Verdict.UNKNOWN, "unknown", "unknown"),
-        (Verdict.EXPIRED, "not_sent", "expired"),
     ],
 )
 def test_a_digit_that_cannot_be_sent_ends_its_task(desk: Desk, verdict: Verdict, outcome: str, state: str) -> None:
@@ -135,6 +134,26 @@ def test_a_digit_that_cannot_be_sent_ends_its_task(desk: Desk, verdict: Verdict,
     assert desk.outcomes("t1") == ["sent", outcome, "not_sent"]
     assert desk.task("t1") == {}
     assert desk.waiting() == []
+
+
+def test_a_digit_that_expired_ends_its_task(desk: Desk) -> None:
+    desk.enqueue("t1", n=3)
+    step = desk.settle("r1", desk.claim("r1"), Verdict.OK, **FACTS)
+    desk.deadline_over("t1")
+    assert desk.settle("r1", step, Verdict.EXPIRED) is Left.EMPTY
+    record = desk.record("t1")
+    assert (record.state, record.error, record.code) == ("expired", "TaskExpired", None)
+    assert desk.outcomes("t1") == ["sent", "not_sent", "not_sent"]
+
+
+def test_a_run_that_counted_its_deadline_too_short_has_the_digit_marked_anew(desk: Desk) -> None:
+    """The server took its time over the claim, and the run counts from before it asked."""
+    desk.enqueue("t1")
+    step = desk.claim("r1")
+    again = desk.settle("r1", step, Verdict.EXPIRED)
+    assert place(again) == place(step)
+    assert not sent_on(again).doubt
+    assert desk.stream() == []
 
 
 def test_the_same_verdict_again_changes_nothing(desk: Desk) -> None:
@@ -216,7 +235,10 @@ def test_every_final_state_is_a_valid_record(desk: Desk) -> None:
     }
     for state, verdict in verdicts.items():
         desk.enqueue(state, ch=state)
-        desk.settle("r", desk.claim("r", ch=state), verdict, ch=state, error="E", code="C")
+        step = desk.claim("r", ch=state)
+        if verdict is Verdict.EXPIRED:
+            desk.deadline_over(state)
+        desk.settle("r", step, verdict, ch=state, error="E", code="C")
     desk.enqueue("cancelled", ch="cancelled")
     desk.queue.cancel("cancelled")
     assert [record.state for record in desk.stream()] == [*verdicts, "cancelled"]

@@ -87,13 +87,12 @@ def test_records_that_are_told_again_change_nothing(office: Office, day: dict[st
         return events_told(office.shown.ask("/metrics").text)
 
     before, once = ended(), told()
-    states = Counter(task["state"] for task in before.values())
-    assert once["task-succeeded"] >= states["SUCCESS"] == 3
-    assert once["task-failed"] >= states["FAILURE"] == 4
-    assert once["task-revoked"] >= states["REVOKED"] == 2
+    # The last events alone: of a task that took long, on a busy machine, the others were told before its record.
+    ends = {"task-succeeded": 3, "task-failed": 4, "task-revoked": 2}
+    assert all(once[kind] >= number for kind, number in ends.items())
     # As if no worker had acknowledged any of them.
     office.ground.client.xgroup_setid(RECORDS, GROUP, "0")
-    until(lambda: all(told()[kind] >= 2 * number for kind, number in once.items()), "all is told again")
+    until(lambda: all(told()[kind] >= once[kind] + number for kind, number in ends.items()), "all is told again")
     assert ended() == before
     gauges = [line for line in office.shown.ask("/metrics").text.splitlines() if line.startswith(AT_HAND)]
     assert gauges

@@ -60,6 +60,9 @@ def test_bad_arguments_are_answered_with_what_is_wrong(office: Office, way: str,
         {**arguments(Line.new()), "queue": PIN},
         {**arguments(Line.new()), "countdown": PIN},
         {**arguments(Line.new()), "task_id": {"dtmf": PIN}},
+        {**arguments(Line.new()), "link": PIN},
+        {**arguments(Line.new()), "expires": f"{PIN}x"},
+        {**arguments(Line.new()), "shadow": {"dtmf": PIN}},
         f'{{"kwargs": {{"dtmf": "{PIN}"',
     ],
 )
@@ -68,6 +71,14 @@ def test_a_body_that_is_no_task_is_refused(office: Office, body: Any) -> None:
     answer = office.writable.ask("/api/task/async-apply/dtmf.send", "POST", **given)
     assert answer.status_code == 400, answer.text
     no_secret_in(office, Line.new(), answer.text)
+
+
+@pytest.mark.parametrize("option", [{"expires": [PIN]}, {"operation": PIN}, {"func": PIN}, {"self": PIN}])
+def test_a_body_that_flower_stumbles_over_is_not_shown(office: Office, option: dict[str, Any]) -> None:
+    line = Line.new()
+    answer = office.writable.ask("/api/task/async-apply/dtmf.send", "POST", json={**arguments(line), **option})
+    assert answer.status_code in {400, 500}
+    no_secret_in(office, line, answer.text)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -109,7 +109,7 @@ def test_a_countdown_makes_the_default_deadline_later(settings: Settings) -> Non
 NO_ID = [
     ("", "the message is not JSON"),
     (MARKER, "the message is not JSON"),
-    ('{"a": ' * 30_000, "characters"),
+    ('{"a": ' * 30_000, "bytes"),
     ("[" * 60_000, "the message is not JSON"),
     ("1" * 5000, "the message is not JSON"),
     ('"\udcff\udcfe', "the message is not JSON"),
@@ -220,7 +220,7 @@ def test_a_message_may_be_so_large_and_no_larger(settings: Settings) -> None:
     room = LARGEST_BYTES - len(raw)
     assert read_task(raw.replace('"filler": "', '"filler": "' + "x" * room), settings)[0] == "t1"
     error = problem(raw.replace('"filler": "', '"filler": "' + "x" * (room + 1)), settings)
-    assert f"more than {LARGEST_BYTES} characters" in str(error)
+    assert f"more than {LARGEST_BYTES} bytes" in str(error)
 
 
 def test_a_message_does_not_show_itself() -> None:

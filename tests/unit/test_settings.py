@@ -1,8 +1,6 @@
 """Settings: what a deployer sees who left one out or got one wrong, and what nobody may see."""
 
-import os
 import string
-from collections.abc import Mapping
 
 import click
 import pytest
@@ -10,40 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.celery import celery_config
-from config.faults import CREDENTIALS, WORKER_NEEDS, is_this_machine
+from config.faults import CREDENTIALS, WORKER_NEEDS
 from config.settings import Settings, SettingsError
+from tests.unit.environment import KEY, NAMES, PRODUCER, SECRET, WORKER, faults, load, told
 from worker.credentials import provider_of
 from worker.errors import DtmfError
 from worker.vault import new_secret_key
-
-SECRET = "geheim-hunter2"
-KEY = "Mh5sTFeCz7YMMjWDNoUIqdGRDzw2sPekpvyOl8tdhJg"
-PRODUCER = {"REDIS_URL": "redis://127.0.0.1:6379/0", "DTMF_SECRET_KEYS": KEY}
-WORKER = {
-    **PRODUCER,
-    "CCC_INSTANCE_ID": "ccc-test",
-    "CCC_USER_ID": "user-test@ccc-test",
-    "CCC_DEVICE_ID": "device-test",
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI-test",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET,
-}
-NAMES = tuple(Settings.model_fields)
-
-
-def load(env: Mapping[str, str], *, worker: bool = False, flower: bool = False) -> Settings:
-    """Settings under this environment and no other."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in NAMES:
-            patch.delenv(name, raising=False)
-        for name, value in env.items():
-            patch.setenv(name, value)
-        return Settings.load(worker=worker, flower=flower)
-
-
-def faults(env: Mapping[str, str], *, worker: bool = False, flower: bool = False) -> list[str]:
-    with pytest.raises(SettingsError) as caught:
-        load(env, worker=worker, flower=flower)
-    return caught.value.faults
 
 
 def test_a_producer_needs_the_redis_url_and_the_secret_keys_alone() -> None:
@@ -230,151 +200,6 @@ def test_a_number_out_of_its_range_or_a_word_not_in_the_list_is_refused_by_name(
     assert fault.startswith(f"{name} is wrong: ")
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "redis://127.0.0.1",
-        "redis://127.8.9.1:6379/3",
-        "redis://[::1]:6379/0",
-        "redis://localhost/0",
-        "redis://user:p%2Fss@LOCALHOST:6379",
-        "rediss://:pw@ec2-1.compute.example:12345",
-        "rediss://user:p@ss@redis_server:6379/15",
-    ],
-)
-def test_a_redis_url_of_the_usual_forms_is_taken(url: str) -> None:
-    assert load({**PRODUCER, "REDIS_URL": url}).REDIS_URL.get_secret_value() == url
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        SECRET,
-        f"http://:{SECRET}@localhost",
-        "redis://",
-        f"redis://:{SECRET}@",
-        f"redis://:a[{SECRET}]b@localhost/0",
-        f"redis://:{SECRET}\u2100@localhost/0",
-        f"rediss://user:{SECRET}/x@localhost/0",
-        f"rediss://user:{SECRET}#x@localhost/0",
-        f"rediss://user:{SECRET}?x@localhost/0",
-        f"redis://:{SECRET}@localhost:abc/0",
-        f"redis://:{SECRET}@localhost:99999/0",
-        f"redis://:{SECRET}@localhost:0/0",
-        f"redis://:{SECRET}@localhost/first",
-        f"redis://:{SECRET}@local host/0",
-        f"redis://:{SECRET}@[::1/0",
-        f" redis://:{SECRET}@localhost/0",
-        f"redis://:{SECRET}@localhost/0\n",
-        f"REDISS://:{SECRET}@localhost/0",
-        f"unix:///tmp/{SECRET}.sock",
-    ],
-)
-def test_a_malformed_redis_url_is_refused_without_showing_a_part_of_it(url: str) -> None:
-    (fault,) = faults({**PRODUCER, "REDIS_URL": url})
-    assert fault.startswith("REDIS_URL is not a URL of the form rediss://user:password@host:port/0")
-    assert SECRET not in fault
-
-
-@pytest.mark.parametrize(
-    "tail", ["?ssl_cert_reqs=none", "?ssl_check_hostname=false", "?credential_provider=os.x", "#x"]
-)
-def test_a_redis_url_cannot_turn_tls_checks_off_behind_the_settings_back(tail: str) -> None:
-    (fault,) = faults({**PRODUCER, "REDIS_URL": f"rediss://:{SECRET}@redis.example:6380/0{tail}"})
-    assert "DTMF_REDIS_TLS" in fault
-    assert SECRET not in fault
-
-
-@pytest.mark.parametrize("host", ["redis.example", "10.0.0.1", "127.0.0.1.evil.com", "localhost.evil.com", "[fe80::1]"])
-def test_redis_in_clear_to_another_machine_must_be_asked_for(host: str) -> None:
-    url = f"redis://:{SECRET}@{host}:6379/0"
-    (fault,) = faults({**PRODUCER, "REDIS_URL": url})
-    assert "DTMF_REDIS_TLS=off" in fault
-    assert SECRET not in fault
-    assert load({**PRODUCER, "REDIS_URL": url, "DTMF_REDIS_TLS": "off"}).redis_tls == {}
-
-
-def test_tls_to_redis_is_verified_unless_a_setting_says_otherwise() -> None:
-    env = {**PRODUCER, "REDIS_URL": "rediss://:pw@redis.example:6380/0"}
-    strict = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    assert load(env).redis_tls == strict
-    assert load({**env, "DTMF_REDIS_TLS": "no-verify"}).redis_tls == {
-        "ssl_cert_reqs": "none",
-        "ssl_check_hostname": False,
-    }
-    assert load(PRODUCER).redis_tls == {}
-
-
-def test_allowing_redis_in_clear_does_not_stop_tls_from_being_verified() -> None:
-    env = {**PRODUCER, "REDIS_URL": "rediss://:pw@redis.example:6380/0", "DTMF_REDIS_TLS": "off"}
-    assert load(env).redis_tls == {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-
-
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "https://ccc.cn-shanghai.aliyuncs.com",
-        "https://ccc.example:8443/",
-        "http://127.0.0.1:8000",
-        "http://127.44.0.9",
-        "http://[::1]:8000",
-        "http://localhost:8000/",
-    ],
-)
-def test_an_endpoint_over_https_or_on_this_machine_is_taken(endpoint: str) -> None:
-    assert load({**PRODUCER, "CCC_ENDPOINT": endpoint}).endpoint == endpoint
-
-
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "http://127.0.0.1.evil.com",
-        "http://localhost.evil.com",
-        "http://ccc.cn-shanghai.aliyuncs.com",
-        "http://10.0.0.1",
-        "http://[fe80::1]",
-        "http://127.1",
-        "ftp://127.0.0.1",
-        "file://localhost",
-        "ccc.cn-shanghai.aliyuncs.com",
-        "https://",
-        f"https://user:{SECRET}@ccc.example",
-        f"https://:{SECRET}@ccc.example",
-        f"https://ccc.example/{SECRET}",
-        f"https://ccc.example?{SECRET}",
-        f"https://ccc.example#{SECRET}",
-        f"https://a[{SECRET}]b",
-        f"https://{SECRET}\u2100",
-        "https://ccc.example:99999",
-        "https://ccc .example",
-        "https://ccc.example\n",
-    ],
-)
-def test_any_other_endpoint_is_refused_without_showing_it(endpoint: str) -> None:
-    (fault,) = faults({**PRODUCER, "CCC_ENDPOINT": endpoint})
-    assert fault.startswith("CCC_ENDPOINT ")
-    assert SECRET not in fault
-    assert "evil" not in fault
-
-
-def test_the_region_names_the_endpoint_unless_one_is_set() -> None:
-    assert load(PRODUCER).endpoint == "https://ccc.cn-shanghai.aliyuncs.com"
-    assert load({**PRODUCER, "CCC_REGION": "ap-southeast-1"}).endpoint == "https://ccc.ap-southeast-1.aliyuncs.com"
-    both = {**PRODUCER, "CCC_REGION": "ap-southeast-1", "CCC_ENDPOINT": "https://ccc.example"}
-    assert load(both).endpoint == "https://ccc.example"
-
-
-@pytest.mark.parametrize("region", ["evil.com/", "a@b", "x" * 41, "A"])
-def test_a_region_cannot_lead_to_another_host(region: str) -> None:
-    (fault,) = faults({**PRODUCER, "CCC_REGION": region})
-    assert fault.startswith("CCC_REGION is wrong: ")
-
-
-@pytest.mark.parametrize("host", ["", "127.1", "0.0.0.0", "128.0.0.1", "::", "example.com", "127.0.0.1.evil.com"])  # noqa: S104
-def test_only_loopback_is_this_machine(host: str) -> None:
-    assert not is_this_machine(host)
-
-
 @pytest.mark.parametrize("keys", ["short", f"{KEY},", f",{KEY}", f"{KEY},{KEY[:-2]}", f"{KEY}é", KEY + "*" * 4])
 def test_a_secret_key_that_is_none_is_refused_by_its_place_and_not_shown(keys: str) -> None:
     (fault,) = faults({**PRODUCER, "DTMF_SECRET_KEYS": keys})
@@ -424,93 +249,9 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4
 RUBBISH = TEXT | st.text(string.digits + ".-:/@?#[]%eE,_ ", max_size=30) | st.integers().map(str) | st.floats().map(str)
 
 
-def told(env: Mapping[str, str], *, worker: bool) -> str:
-    """The message under this environment; empty if it is taken."""
-    try:
-        load(env, worker=worker, flower=True)
-    except SettingsError as error:
-        return str(error)
-    return ""
-
-
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(NAMES), RUBBISH, max_size=8), st.booleans())
 def test_whatever_stands_in_the_environment_the_only_error_is_a_settings_error(
     env: dict[str, str], worker: bool
 ) -> None:
     assert SECRET not in told({**WORKER, **env}, worker=worker)
-
-
-@settings(deadline=None)
-@given(st.binary(max_size=30).filter(lambda raw: b"\0" not in raw))
-def test_a_url_with_a_password_of_any_bytes_is_not_shown(raw: bytes) -> None:
-    password = SECRET + os.fsdecode(raw)
-    assert SECRET not in told({**PRODUCER, "REDIS_URL": f"redis://:{password}@localhost/0"}, worker=False)
-
-
-@pytest.mark.parametrize(
-    ("dsn", "said"),
-    [
-        ("sentry.example/1", "is not of the form https://key@host/project"),
-        ("https://sentry.example/1", "is not of the form https://key@host/project"),
-        (f"https://{SECRET}@sentry.example/{SECRET}", "is not of the form https://key@host/project"),
-        (f"https://{SECRET}@sentry.example:port/1", "is not of the form https://key@host/project"),
-        ("http://key@sentry.example/1", "must begin with https://"),
-    ],
-)
-def test_a_worker_checks_where_faults_are_reported(dsn: str, said: str) -> None:
-    (fault,) = faults(WORKER | {"SENTRY_DSN": dsn}, worker=True)
-    assert fault.startswith(f"SENTRY_DSN {said}")
-    assert SECRET not in fault
-
-
-def test_a_producers_sentry_is_its_own_affair() -> None:
-    assert load(PRODUCER | {"SENTRY_DSN": "http://key@sentry.internal/1"}).SENTRY_DSN
-    assert load(WORKER | {"SENTRY_DSN": "http://key@127.0.0.1:9000/1"}, worker=True).SENTRY_DSN
-
-
-PASSWORD = "correct-horse-battery"
-GUARDED = {**PRODUCER, "DTMF_FLOWER_PASSWORD": PASSWORD}
-
-
-def test_flower_needs_a_password_and_nothing_of_the_api() -> None:
-    assert load(GUARDED, flower=True)
-    assert faults({}, flower=True) == [
-        "REDIS_URL is missing",
-        "DTMF_SECRET_KEYS is missing",
-        "DTMF_FLOWER_PASSWORD is missing; Flower does not start without one",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"DTMF_FLOWER_PASSWORD": SECRET[:11]}, "DTMF_FLOWER_PASSWORD is too short"),
-        ({"DTMF_FLOWER_PASSWORD": f"{SECRET}-\xe4"}, "DTMF_FLOWER_PASSWORD has a character"),
-        ({"DTMF_FLOWER_USER": "a:b"}, "DTMF_FLOWER_USER has a character"),
-        ({"DTMF_FLOWER_WRITABLE": "perhaps"}, "DTMF_FLOWER_WRITABLE is wrong"),
-        *(({"PORT": port}, "PORT is not a port") for port in ("http", "0", "65536", "-1", "9" * 5000, "\u0663")),
-    ],
-)
-def test_flower_is_told_what_is_wrong(wrong: dict[str, str], said: str) -> None:
-    (fault,) = faults({**GUARDED, **wrong}, flower=True)
-    assert fault.startswith(said)
-    assert SECRET[:11] not in fault
-
-
-def test_a_port_that_others_mean_does_not_disturb_a_producer_or_a_worker() -> None:
-    """Kubernetes and Docker set such a PORT for a service of that name."""
-    assert load({**WORKER, "PORT": "tcp://10.0.0.1:80"}, worker=True)
-
-
-@pytest.mark.parametrize(
-    ("given", "address"),
-    [
-        ({}, "127.0.0.1"),
-        ({"PORT": "5000"}, ""),
-        ({"DTMF_FLOWER_ADDRESS": "10.0.0.7"}, "10.0.0.7"),
-        ({"DTMF_FLOWER_ADDRESS": "127.0.0.1", "PORT": "5000"}, "127.0.0.1"),
-    ],
-)
-def test_flower_listens_to_the_world_only_where_it_was_asked_to(given: dict[str, str], address: str) -> None:
-    assert load({**GUARDED, **given}, flower=True).flower_address == address

@@ -32,6 +32,19 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class TooLarge:
+    """A message that is not even looked at: a worker that fetched a few hundred of them might have no memory left.
+
+    Attributes:
+        sha1: by which the list's end is compared with it.
+        size: its bytes.
+    """
+
+    sha1: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """How many messages were taken off the list, and for which channels a message must be published."""
 
@@ -45,7 +58,6 @@ class IntakeQueue:
     def __init__(self, client: "Redis", limits: Limits, worker: str) -> None:
         """Use a client that does not retry, and that lets bytes through which are no text (surrogateescape)."""
         self._worker = worker
-        self._client = client
         self._lease = limits.lease
         self._env = {
             "break_ms": limits.break_,
@@ -56,6 +68,7 @@ class IntakeQueue:
             "dead_limit": DEAD_LIMIT,
         }
         self._intake = load_script(client, "intake")
+        self._look = load_script(client, "intake_look")
         self._lease_script = load_script(client, "intake_lease")
 
     def hold(self, token: str) -> bool:
@@ -66,19 +79,24 @@ class IntakeQueue:
         """Leave it to another."""
         self._lease_script(args=[token, 0, self._worker])
 
-    def look(self, names: Sequence[str], most: int) -> tuple[str, list[str]] | None:
-        """Of the first list that is not empty: its name, and the messages that come next, the first one first.
+    def look(self, names: Sequence[str], most: int, largest: int) -> tuple[str, list[str | TooLarge]] | None:
+        """Of the first list that is not empty: its name, and so many messages that come next, the first one first.
 
-        They stay there. None if all lists are empty.
+        They stay there. None if all lists are empty. largest: the bytes of the largest message to fetch.
         """
-        with self._client.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.lrange(name, -most, -1)
-            found = cast(list[list[str]], pipe.execute())
-        return next(((name, raws[::-1]) for name, raws in zip(names, found, strict=True) if raws), None)
+        found = cast(list[Any], self._look(args=[most, largest, *names]))
+        if not found:
+            return None
+        name, messages = found
+        return name, [one if isinstance(one, str) else TooLarge(*one) for one in messages]
 
     def take(
-        self, token: str, name: str, messages: Sequence[tuple[str, NewTask | DeadLetter]], *, publish: int
+        self,
+        token: str,
+        name: str,
+        messages: Sequence[tuple[str | TooLarge, NewTask | DeadLetter]],
+        *,
+        publish: int,
     ) -> Taken | None:
         """Enqueue what these messages hold, and take them off the list, each in one step; None if not the intake.
 
@@ -102,6 +120,8 @@ def _fields(content: NewTask | DeadLetter) -> dict[str, Any]:
     return {**letter, "id": content.task_id} if content.task_id else letter
 
 
-def _sha1(raw: str) -> str:
+def _sha1(raw: str | TooLarge) -> str:
+    if isinstance(raw, TooLarge):
+        return raw.sha1
     # The server has no other digest; it only tells one message from the next.
     return hashlib.sha1(raw.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()

@@ -13,6 +13,6 @@ def client_of(settings: Settings, *, longer_s: float = 0) -> "Redis":
     """A client under these settings, whose calls may take so many seconds longer."""
     return connect(
         settings.REDIS_URL.get_secret_value(),
-        timeout=settings.DTMF_REDIS_TIMEOUT_MS / 1000 + longer_s,
+        timeout=settings.redis_timeout + longer_s,
         **settings.redis_tls,
     )

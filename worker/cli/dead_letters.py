@@ -33,7 +33,7 @@ from worker.vault import Vault
 def dead_letters(ctx: click.Context, *, most: int, as_json: bool, reveal: bool) -> None:
     """Show the newest messages of foreign producers that held no task: number, time, task id, and what was wrong.
 
-    The last 10,000 are kept, encrypted. One of more than 65,536 characters is listed, but not kept.
+    The last 10,000 are kept, encrypted. Of one that is much larger than any task only what was wrong is kept.
     """
     if as_json and reveal:
         raise click.UsageError("--json never holds digits or phone numbers; leave --reveal or --json out")

@@ -70,64 +70,54 @@ class Fleet(bootsteps.StartStopStep):
         worker.app.fleet = self
 
     def _build(self, settings: Settings, concurrency: int, name: str) -> None:
-        url = settings.REDIS_URL.get_secret_value()
-        timeout = settings.DTMF_REDIS_TIMEOUT_MS / 1000
-        tls = settings.redis_tls
-        client = connect(url, timeout=timeout, max_connections=concurrency + _SPARE_CONNECTIONS, **tls)
+        client = self._connect(settings, settings.redis_timeout, concurrency + _SPARE_CONNECTIONS)
         server = check_server(client, allow_volatile=settings.DTMF_REDIS_ALLOW_VOLATILE)
         about = {"version": __version__, "channels": concurrency, "server": server, "api": settings.endpoint}
         log.info(Event("worker.started", worker=name, **about))
-        limits = limits_of(settings)
-        self.queue = queue = ChannelQueue(client, limits, worker=name)
-        quick = connect(url, timeout=min(timeout, settings.DTMF_LEASE_MS / 1000), max_connections=2, **tls)
+        self.queue = ChannelQueue(client, limits_of(settings), worker=name)
         self.vault = Vault(settings.secret_keys)
         self.stopping = threading.Event()
-        self.heartbeat = Heartbeat(ChannelQueue(quick, limits), settings.DTMF_BEAT_MS / 1000)
         self.slots = Slots(concurrency, self._run)
-        self._sweeper = Sweeper(queue, self.take, self.publish, settings.DTMF_SWEEP_MS / 1000)
-        foreign = connect(url, timeout=timeout, max_connections=1, encoding_errors=_ANY_BYTES, **tls)
-        self._intake = Intake(
-            IntakeQueue(foreign, limits, name),
-            settings,
-            self.vault,
-            self.publish,
-            self.stopping,
+        # Within a lease, or a beat that hangs would lose the channels of all runs.
+        quick = self._connect(settings, min(settings.redis_timeout, settings.DTMF_LEASE_MS / 1000), 2)
+        self.heartbeat = Heartbeat(ChannelQueue(quick, limits_of(settings)), settings.DTMF_BEAT_MS / 1000)
+        self._client = _client_of(settings, concurrency)
+        self._credentials = provider_of(settings)
+        self._parts = Parts(
+            queue=self.queue,
+            client=self._client,
+            credentials=self._credentials,
+            vault=self.vault,
+            defaults=Defaults(settings.CCC_INSTANCE_ID or "", settings.CCC_USER_ID or "", settings.CCC_DEVICE_ID or ""),
+            pace=_pace_of(settings),
+            heartbeat=self.heartbeat,
+            publish=self.publish,
+            stopping=self.stopping,
         )
+        self._sweeper = Sweeper(self.queue, self.take, self.publish, settings.DTMF_SWEEP_MS / 1000)
+        self._intake = self._make_intake(settings, name)
+        self._make_followers(settings, name)
+
+    def _connect(self, settings: Settings, timeout: float, connections: int, **options: Any) -> Any:
+        url = settings.REDIS_URL.get_secret_value()
+        return connect(url, timeout=timeout, max_connections=connections, **options, **settings.redis_tls)
+
+    def _make_intake(self, settings: Settings, name: str) -> Intake:
+        client = self._connect(settings, settings.redis_timeout, 1, encoding_errors=_ANY_BYTES)
+        queue = IntakeQueue(client, limits_of(settings), name)
+        return Intake(queue, settings, self.vault, self.publish, self.stopping)
+
+    def _make_followers(self, settings: Settings, name: str) -> None:
         events = Events(self._app, name, settings.CCC_INSTANCE_ID or "")
         self._watcher = Watcher(self.heartbeat.at_work, events.begin)
         results = Results(Callbacks(self._app, name).settle, events, self.vault)
         self._app.tasks[SEND_TASK].on_refusal = results.refuse
         consumer = f"{name}/{os.getpid()}"
+        # Their calls wait for a second at the server.
         self._followers = [
-            Follower(connect(url, timeout=timeout + 2, max_connections=2, **tls), stream, write, consumer)
+            Follower(self._connect(settings, settings.redis_timeout + 2, 2), stream, write, consumer)
             for stream, write in ((RECORDS, results.of_records), (REFUSALS, results.of_refusals))
         ]
-        self._client = CccClient(
-            settings.endpoint,
-            signature=settings.CCC_SIGNATURE,
-            pool_size=concurrency,
-            connect_timeout=settings.DTMF_CONNECT_TIMEOUT_MS / 1000,
-            read_timeout=settings.DTMF_READ_TIMEOUT_MS / 1000,
-            total_timeout=settings.DTMF_TOTAL_TIMEOUT_MS / 1000,
-            ca_bundle=settings.CCC_CA_BUNDLE,
-        )
-        self._credentials = provider_of(settings)
-        self._parts = Parts(
-            queue=queue,
-            client=self._client,
-            credentials=self._credentials,
-            vault=self.vault,
-            defaults=Defaults(settings.CCC_INSTANCE_ID or "", settings.CCC_USER_ID or "", settings.CCC_DEVICE_ID or ""),
-            pace=Pace(
-                slice=settings.DTMF_SLICE_MS / 1000,
-                hold=settings.DTMF_HOLD_MS / 1000,
-                request=settings.DTMF_TOTAL_TIMEOUT_MS / 1000,
-                redis=timeout,
-            ),
-            heartbeat=self.heartbeat,
-            publish=self.publish,
-            stopping=self.stopping,
-        )
 
     def publish(self, ch: str) -> None:
         """Send the message "serve this channel"."""
@@ -192,3 +182,24 @@ class Fleet(bootsteps.StartStopStep):
             log.info(Event("worker.left_behind", error=type(error).__name__))
 
     terminate = stop
+
+
+def _client_of(settings: Settings, concurrency: int) -> CccClient:
+    return CccClient(
+        settings.endpoint,
+        signature=settings.CCC_SIGNATURE,
+        pool_size=concurrency,
+        connect_timeout=settings.DTMF_CONNECT_TIMEOUT_MS / 1000,
+        read_timeout=settings.DTMF_READ_TIMEOUT_MS / 1000,
+        total_timeout=settings.DTMF_TOTAL_TIMEOUT_MS / 1000,
+        ca_bundle=settings.CCC_CA_BUNDLE,
+    )
+
+
+def _pace_of(settings: Settings) -> Pace:
+    return Pace(
+        slice=settings.DTMF_SLICE_MS / 1000,
+        hold=settings.DTMF_HOLD_MS / 1000,
+        request=settings.DTMF_TOTAL_TIMEOUT_MS / 1000,
+        redis=settings.redis_timeout,
+    )

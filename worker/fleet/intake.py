@@ -14,11 +14,11 @@ from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from config.celery import SEND_QUEUE
 from config.settings import Settings
-from worker.channel.intake import DeadLetter, IntakeQueue
+from worker.channel.intake import DeadLetter, IntakeQueue, TooLarge
 from worker.channel.queue import NewTask
 from worker.clock import clock
 from worker.fleet.loop import Loop
-from worker.message import LARGEST_BYTES, BadMessage, read_task
+from worker.message import LARGEST_BYTES, BadMessage, read_task, too_large
 from worker.monitoring.logs import Event
 from worker.vault import Vault
 
@@ -29,6 +29,8 @@ LISTS = tuple(f"{SEND_QUEUE}{Channel.sep}{step}" if step else SEND_QUEUE for ste
 _MOST_AT_ONCE = 200
 # Publishing costs more than all the rest: of a few channels it is done at once, of many by the fleet's sweepers.
 _PUBLISHED_AT_ONCE = 20
+# A task's message has 1 or 2 KB. All dead letters together must leave Redis room for what waits.
+_KEPT_BYTES = 8 * 1024
 _POLL_S = 0.02
 _STAND_BY_S = 0.2
 
@@ -79,7 +81,7 @@ class Intake:
 
     def _take(self) -> bool:
         """Take some messages; whether there may be more."""
-        found = self._queue.look(LISTS, _MOST_AT_ONCE)
+        found = self._queue.look(LISTS, _MOST_AT_ONCE, LARGEST_BYTES)
         if not found:
             return False
         name, raws = found
@@ -92,9 +94,11 @@ class Intake:
             self._publish(ch)
         return taken.count > 0
 
-    def _read(self, raws: Iterable[str]) -> Iterable[tuple[str, NewTask | DeadLetter]]:
+    def _read(self, raws: Iterable[str | TooLarge]) -> Iterable[tuple[str | TooLarge, NewTask | DeadLetter]]:
         for raw in raws:
             try:
+                if isinstance(raw, TooLarge):
+                    raise too_large()
                 task_id, task = read_task(raw, self._settings)
             except BadMessage as error:
                 log.warning(Event("message.dead", task=error.task_id, reason=str(error)))
@@ -103,7 +107,9 @@ class Intake:
                 log.debug(Event("message.taken", task=task_id))
                 yield raw, task.to_new(task_id, self._vault)
 
-    def _bury(self, raw: str, error: BadMessage) -> DeadLetter:
-        number = secrets.token_hex(4)
-        text = base64.b64encode(raw.encode(errors="surrogateescape")).decode() if len(raw) <= LARGEST_BYTES else ""
-        return DeadLetter(number, text and self._vault.encrypt(text, number), str(error), error.task_id)
+    def _bury(self, raw: str | TooLarge, error: BadMessage) -> DeadLetter:
+        number, letter = secrets.token_hex(6), ""
+        if isinstance(raw, str) and len(raw) <= _KEPT_BYTES:
+            text = base64.b64encode(raw.encode(errors="surrogateescape")).decode()
+            letter = self._vault.encrypt(text, number)
+        return DeadLetter(number, letter, str(error), error.task_id)

@@ -68,7 +68,7 @@ elseif verdict.is == 'unknown' then
 elseif verdict.is == 'failed' then
   redis.call('HSET', task, 'd' .. mark.digit, note('failed'))
   end_and_break('failed')
-else
-  end_and_break('expired')
 end
+-- What is left: expired, of an attempt of which no copy was written. A run counts its deadline from before it asked the
+-- server, and so ends early when the answer was slow: next_step ends the task, or marks the attempt anew.
 return next_step(env, ch)

@@ -1,0 +1,147 @@
+"""The invariants of docs/protocol.md, looked at after every single script."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from worker.vault import Vault
+
+if TYPE_CHECKING:
+    from tests.enumerate.api import Copy
+    from tests.enumerate.world import World
+
+_SEE = Path(__file__).parent / "lua" / "see.lua"
+# What these codes answer was not executed, and the next attempt may have a nonce of its own.
+REFUSALS = ("Throttling", "ServiceUnavailable", "Forbidden", "InvalidAccessKeyId")
+MOST_ATTEMPTS = 60
+HOLD_MS = 5000
+
+
+class Broken(AssertionError):
+    """A promise was broken."""
+
+
+class Press(NamedTuple):
+    """An attempt at a digit."""
+
+    task: str
+    digit: int
+    attempt: int
+
+
+def insist(holds: object, what: str) -> None:
+    """What must hold."""
+    if not holds:
+        raise Broken(what)
+
+
+@cache
+def _nonces(vault: Vault, task: str, digits: int) -> dict[str, Press]:
+    places = [Press(task, d, a) for d in range(1, digits + 1) for a in range(1, MOST_ATTEMPTS)]
+    return {vault.nonce(vault.kid, *press): press for press in places}
+
+
+def _mark(hash_: dict[str, str]) -> Press:
+    return Press(hash_["task"], int(hash_["digit"]), int(hash_["attempt"]))
+
+
+class Watch:
+    """Sees every change of state, and remembers what the invariants need."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._see: str = world.redis.script_load(_SEE.read_text(encoding="utf-8"))
+        self.reset()
+
+    def reset(self) -> None:
+        """A new case."""
+        self.marks: dict[str, Press] = {}
+        self.marked: set[Press] = set()
+        self.found: set[Press] = set()
+        self.given_up: dict[Press, int] = {}
+        self.accepted: list[str] = []
+        self.due: int | None = None
+
+    def press_of(self, nonce: str) -> Press:
+        """The attempt of a nonce."""
+        for task, given in self._world.given.items():
+            press = _nonces(self._world.vault, task, len(given.keys)).get(nonce)
+            if press:
+                return press
+        raise Broken("a nonce that belongs to no task")
+
+    def copies(self, press: Press) -> list["Copy"]:
+        """The copies of an attempt that were written."""
+        return [copy for copy in self._world.api.copies if self.press_of(copy.nonce) == press]
+
+    def look(self) -> tuple[str | int, ...]:
+        """The command that shows how things stand in Redis."""
+        return ("EVALSHA", self._see, 0, *self._world.given)
+
+    def after(self, script: str, seen: dict[str, Any]) -> None:
+        """A script was carried out, and this is how things stand."""
+        self.due = seen.get("due")
+        for ch, channel in seen["channels"].items():
+            self._channel(script, ch, channel)
+        self._tasks(seen)
+
+    def take_as_it_is(self, seen: dict[str, Any]) -> None:
+        """The server has come back with an older state."""
+        hashes = {ch: channel["hash"] or {} for ch, channel in seen["channels"].items()}
+        self.marks = {ch: _mark(hash_) for ch, hash_ in hashes.items() if "task" in hash_}
+        self.due = seen.get("due")
+
+    def _channel(self, script: str, ch: str, channel: dict[str, Any]) -> None:
+        hash_, queue = channel["hash"] or {}, list(channel["queue"] or [])
+        insist(not queue or channel.get("due") is not None, "I7: tasks wait, and nobody will look at their channel")
+        mark = _mark(hash_) if "task" in hash_ else None
+        before = self.marks.get(ch)
+        if mark == before:
+            if mark and script == "claim":
+                self.found.add(mark)
+        else:
+            if before:
+                insist(script in {"settle", "release"}, f"I2: {script} touched the mark of {before}")
+                insist(script == "settle" or not self.copies(before), f"I2: release dropped the mark of {before}")
+                self.given_up[before] = self._world.now_ms
+            if mark:
+                self._new_mark(script, mark)
+                self.marks[ch] = mark
+            else:
+                self.marks.pop(ch, None)
+        if mark:
+            insist(queue[:1] == [mark.task], f"I1: the mark {mark} is not the head's")
+
+    def _new_mark(self, script: str, mark: Press) -> None:
+        insist(script in {"claim", "settle"}, f"I1: {script} wrote a mark")
+        given = self._world.given
+        if mark.attempt > 1 and mark not in self.marked:
+            former = mark._replace(attempt=mark.attempt - 1)
+            copies = self.copies(former)
+            right = (*REFUSALS, "InternalError") if given[mark.task].resend else REFUSALS
+            sole = len(copies) == 1 and copies[0].read and copies[0].code.startswith(right)
+            insist(sole, f"I3: {mark} was marked, and {former} had not just one copy that was refused")
+        for former in self.marked - {mark}:
+            if given[former.task].ch == given[mark.task].ch and not self._closed(former):
+                hold_over = former in self.given_up and self.given_up[former] + HOLD_MS <= self._world.now_ms
+                insist(hold_over, f"I4: {mark} was marked while {former} was open")
+        self.marked.add(mark)
+
+    def _closed(self, press: Press) -> bool:
+        """No copy of the attempt can be executed any more, and somebody knows."""
+        copies = self.copies(press)
+        known = any(copy.read and copy.code in {"OK", "SignatureNonceUsed"} for copy in copies)
+        return known or not copies or (len(copies) == 1 and copies[0].read)
+
+    def _tasks(self, seen: dict[str, Any]) -> None:
+        waiting = [task for channel in seen["channels"].values() for task in list(channel["queue"] or [])]
+        insist(len(set(waiting)) == len(waiting), "I5: a task waits twice")
+        recorded = 0
+        for task, at in dict(seen["tasks"] or {}).items():
+            recorded += at["record"]
+            if (at["task"] or at["record"]) and task not in self.accepted:
+                self.accepted.append(task)
+            insist(at["task"] == (task in waiting), f"I5: {task} waits without its hash, or has one and does not wait")
+            insist(not (at["task"] and at["record"]), f"I5: {task} waits and has a record")
+        insist(seen["records"] == recorded, f"I5: {recorded} tasks have a record, and the stream has {seen['records']}")
+        insist(seen["waiting"] == len(waiting), "the count of waiting tasks is wrong")
