@@ -145,7 +145,7 @@ class _Outage:
 
     def _see_expired(self, hasty: list[str]) -> dict[str, Record]:
         """What became of the tasks whose deadline fell into the outage, and how long after it they were on record."""
-        found = until(lambda: _all_of(self._scene.records(), hasty), "what expired is on record")
+        found = until(lambda: _all_of(self._scene.records(), hasty), f"what expired is on record ({self._kind})")
         late = max(record.ended_at - record.deadline for record in found.values()) / 1000
         self._see("record of an expired task, after its deadline", late, "s", at_most=3)
         return found
