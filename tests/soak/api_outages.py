@@ -14,7 +14,7 @@ from tests.unit.proxy import Proxy
 from worker.record import Record, State
 
 NAME = "the API away"
-SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 48, "fsync": "everysec", **QUICK}
+SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 48, **QUICK}
 WORKER, OTHER = "one", "two"
 LINES = 24
 LONGEST_OUTAGE_S = 60.0

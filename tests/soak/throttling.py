@@ -11,7 +11,7 @@ from tests.soak.result import Result
 from worker.record import State
 
 NAME = "throttling"
-SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24, "fsync": "everysec"}
+SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24}
 WORKERS = ("one", "two")
 RATE = 50
 ASKED_MS = 200
