@@ -43,6 +43,7 @@ TWO = scenes(shapes(2, 2, 2))
 ANSWERED = [Scene(shape) for shape in shapes(3, 3, 9)]
 GO_ON = scenes([(1, 1), (1, 2), (2, 1), (1, 1, 1)], go_on=True)
 RESEND = [replace(scene, resend=True) for scene in THREE if "internal" in scene.outcome]
+NONCE_FIRST = [replace(scene, nonce_first=True) for scene in TWO if scene.outcome == "throttled"]
 NEAR = [*scenes([(1,), (2,), (1, 1)], short=True), Scene((1, 1, 1), short=True), Scene((1, 1), go_on=True, short=True)]
 # Where nothing ends a task but what happens to it; for pairs.
 FEW = [scene for scene in TWO if scene.outcome in {"answered", "throttled", *NO_ANSWER}]
@@ -53,7 +54,7 @@ ENQUEUE_ON = do.enqueue("x1", dtmf="*", on_failure="continue")
 
 
 def _kinds() -> Iterable[Kind]:
-    pairs = [*THREE, *ANSWERED, *GO_ON, *RESEND]
+    pairs = [*THREE, *ANSWERED, *GO_ON, *RESEND, *NONCE_FIRST]
     yield Kind("one stop", (do.STOP,), [*ALL, *GO_ON, *RESEND], TWO)
     yield Kind("two stops", (do.STOP, do.STOP), pairs, [Scene((2, 1)), *LITTLE])
     yield Kind("a run sleeps and wakes up", (do.SLEEP, do.WAKE), pairs, [Scene((2, 1)), *LITTLE])
