@@ -30,9 +30,10 @@ class WakeUps(AMQP):
         """Celery's, without acknowledgement."""
         consumer: Any = super().TaskConsumer(channel, queues, accept, no_ack=True, **options)
         consumer.channel.Message = WakeUp
-        # Celery counts its own messages alone, and would take some that wait behind runs which the sweeper began.
-        app: Any = self.app
-        qos, slots = consumer.channel.qos, app.fleet.slots
-        may_take = qos.can_consume
-        qos.can_consume = lambda: slots.are_free and may_take()
+        # `celery purge` makes a consumer too, without a worker.
+        if fleet := getattr(self.app, "fleet", None):
+            # Celery counts its own messages alone, and would take some that wait behind runs which the sweeper began.
+            qos = consumer.channel.qos
+            may_take = qos.can_consume
+            qos.can_consume = lambda: fleet.slots.are_free and may_take()
         return consumer

@@ -75,19 +75,20 @@ class Task:
 
     def to_payload(self) -> str:
         """What the run needs of the task, as JSON; to be encrypted before it leaves the process."""
-        return json.dumps(
-            {
-                "channel_id": self.channel_id,
-                "job_id": self.job_id,
-                "instance_id": self.instance_id,
-                "user_id": self.user_id,
-                "device_id": self.device_id,
-                "keys": self.dial.keys,
-                "pauses_ms": self.dial.pauses_ms,
-                "gap_ms": self.gap_ms,
-                "on_unknown": self.on_unknown,
-            }
-        )
+        fields = {
+            "channel_id": self.channel_id,
+            "job_id": self.job_id,
+            "instance_id": self.instance_id,
+            "user_id": self.user_id,
+            "device_id": self.device_id,
+            "keys": self.dial.keys,
+            "pauses_ms": self.dial.pauses_ms,
+            "gap_ms": self.gap_ms,
+            "on_unknown": self.on_unknown,
+        }
+        # It waits in the server's memory.
+        given = {name: value for name, value in fields.items() if value is not None}
+        return json.dumps(given, separators=(",", ":"))
 
     def to_new(self, task_id: str, vault: Vault, callbacks: str | None = None) -> NewTask:
         """The task as the channel queue takes it; callbacks: see worker.callbacks, to be encrypted here."""

@@ -180,3 +180,9 @@ def test_a_record_names_the_instance_that_the_task_named(desk: Desk, instance: s
     desk.queue.enqueue(NewTask("t1", CH, 1, 0, 60_000, 0, go_on=False, payload="encrypted", instance_id=instance))
     desk.queue.cancel("t1")
     assert desk.record("t1").instance_id == instance
+
+
+def test_a_task_that_waits_is_kept_compactly(desk: Desk) -> None:
+    """Beside a value of more than 64 bytes a server gives up the compact form, and 9 short fields take a kilobyte."""
+    desk.queue.enqueue(NewTask("t1", CH, 1, 0, 60_000, 0, go_on=False, payload="encrypted" * 50, instance_id="i" * 36))
+    assert desk.redis.object("encoding", "dtmf:t:t1") == "listpack"

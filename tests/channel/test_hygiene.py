@@ -129,10 +129,10 @@ def test_the_stream_keeps_records_that_are_younger(desk: Desk) -> None:
     assert desk.redis.xlen("dtmf:records") == 300
 
 
-def test_the_payload_stands_in_its_task_alone_and_goes_with_it(desk: Desk) -> None:
+def test_the_payload_stands_in_one_place_and_goes_with_its_task(desk: Desk) -> None:
     desk.enqueue("t1", n=2)
     desk.settle("r1", desk.claim("r1"), Verdict.OK, answer="encrypted")
-    assert holders(desk) == ["dtmf:t:t1"]
+    assert holders(desk) == ["dtmf:p:t1"]
     desk.queue.cancel("t1")
     desk.settle("r1", desk.claim("r1"), Verdict.OK)
     assert holders(desk) == []

@@ -142,7 +142,7 @@ def test_messages_are_enqueued_in_the_order_of_their_list_and_taken_off(intakes:
     taken = intakes.take(("m1", task("t1")), ("m2", task("t2")), ("m3", task("t3")))
     assert taken == Taken(3, [CH])
     assert intakes.desk.waiting() == ["t1", "t2", "t3"]
-    assert intakes.desk.task("t1")["payload"] == PAYLOAD
+    assert intakes.desk.queue.payloads(["t1"]) == [PAYLOAD]
     assert intakes.listed() == []
 
 

@@ -212,7 +212,7 @@ def test_the_payload_is_gone_as_soon_as_its_task_has_ended(desk: Desk) -> None:
     desk.enqueue("t1")
     desk.settle("r1", desk.claim("r1"), Verdict.OK)
     assert desk.task("t1") == {}
-    assert not desk.redis.exists("dtmf:t:t1")
+    assert not desk.redis.exists("dtmf:t:t1", "dtmf:p:t1")
     assert PAYLOAD not in str([desk.redis.hgetall("dtmf:rec:t1"), desk.redis.xrange("dtmf:records")])
 
 

@@ -14,6 +14,9 @@ import pytest
 
 from tests.fleet.foreign import kwargs_of, note, other_celery
 from tests.fleet.harness import Ground, Line, Scene
+from worker import errors
+from worker.ccc import errors as api_errors
+from worker.record import State
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/from-your-crm.md").read_text(encoding="utf-8")
@@ -155,6 +158,20 @@ def test_an_example_reads_that_the_call_is_over(
 ) -> None:
     scene.rule(line, error={"code": "NotExists.JobId", "status": 404})
     assert press(language, line).split() == ["FAILURE", "Gone"]
+
+
+def test_the_table_of_states_names_every_state_and_error() -> None:
+    rows = [
+        line.split("|")[1:4] for line in PAGE.splitlines() if re.match(r"^\|[^|]*\| (SUCCESS|FAILURE|REVOKED) ", line)
+    ]
+    assert {state.strip() for state, _, _ in rows} == {*State, "refused", ""} - {State.QUEUED, State.SENDING}
+    named = {name.strip() for *_, names in rows for name in names.split(",")} - {""}
+    assert named == {
+        *("Gone", "Rejected", "TaskExpired", "TaskUnknown", "TaskCancelled", "LineBroken"),
+        *("InvalidTask", "DeadlinePassed", "ChannelBroken", "ChannelQueueFull", "SystemQueueFull"),
+    }
+    for name in named:
+        assert issubclass(getattr(errors, name, None) or getattr(api_errors, name), errors.DtmfError)
 
 
 def test_bursts_of_celery_node_keep_their_order(

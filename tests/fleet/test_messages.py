@@ -27,6 +27,17 @@ def test_a_lost_message_delays_its_task_and_no_more(new_ground: GroundMaker) -> 
     assert scene.states() == {State.SENT}
 
 
+def test_celerys_purge_takes_the_messages_and_no_task(new_ground: GroundMaker) -> None:
+    ground = new_ground(DTMF_CONCURRENCY=8)
+    scene, lines = Scene(ground), [Line.new() for _ in range(8)]
+    for line in lines:
+        scene.send(line, "12#", expires_in=60)
+    assert ground.send_dtmf.app.control.purge() == len(lines)
+    ground.start("one")
+    assert scene.verdict(complete=True).broken == []
+    assert scene.states() == {State.SENT}
+
+
 def test_a_message_a_hundredfold_presses_nothing_twice(scene: Scene, fleet: Ground) -> None:
     lines = [Line.new() for _ in range(4)]
     scene.rule(*lines, latency=[0.005, 0.02])

@@ -93,7 +93,7 @@ def test_channel_ids(send_dtmf: SendDtmf, redis_client: Redis, channel_id: str) 
         return
     ch = channel_digest(channel_id)
     ours = {name for name in names(redis_client) if name.startswith("dtmf:")}
-    assert ours == {f"dtmf:ch:{ch}", f"dtmf:q:{ch}", f"dtmf:t:{done}", "dtmf:due", "dtmf:waiting"} - {
+    assert ours == {f"dtmf:ch:{ch}", f"dtmf:q:{ch}", f"dtmf:t:{done}", f"dtmf:p:{done}", "dtmf:due", "dtmf:waiting"} - {
         name for name in (f"dtmf:ch:{ch}",) if not redis_client.exists(name)
     }
 
@@ -113,7 +113,7 @@ def test_task_ids(send_dtmf: SendDtmf, redis_client: Redis, task_id: Any) -> Non
         no_trace(done, task_id)
         assert names(redis_client) == before
     elif done != first:
-        assert names(redis_client) - before == {f"dtmf:t:{done}"}
+        assert names(redis_client) - before == {f"dtmf:t:{done}", f"dtmf:p:{done}"}
     for ask in (send_dtmf.status, send_dtmf.cancel, send_dtmf.api_answer):
         try:
             ask(task_id)

@@ -281,7 +281,7 @@ def test_a_task_is_decrypted_once_for_all_its_digits(stage: Stage) -> None:
 def test_a_task_that_cannot_be_read_ends_before_a_key_is_pressed(stage: Stage, payload: str) -> None:
     """Of another version, or by a foreign hand: it must neither block its channel nor press half a number."""
     stage.enqueue("t1")
-    stage.desk.redis.hset("dtmf:t:t1", "payload", stage.vault.encrypt(payload, "t1"))
+    stage.desk.redis.set("dtmf:p:t1", stage.vault.encrypt(payload, "t1"))
     stage.serve()
     assert stage.api.heard == []
     assert stage.settled() == [("t1", "unknown")]

@@ -1,5 +1,6 @@
 """`make soak DURATION=10m`: every scenario for its share of that time, one table, exit status 1 on a broken promise."""
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -37,6 +38,8 @@ def soak(duration: float, only: tuple[str, ...], *, keep: bool) -> None:
     chosen = [scenario for scenario in SCENARIOS if not only or scenario.key in only]
     if not chosen:
         raise click.UsageError(f"--only takes {', '.join(scenario.key for scenario in SCENARIOS)}")
+    # What the producer logs of the outages is no news.
+    logging.getLogger("worker").setLevel(logging.ERROR)
     folder = Path(tempfile.mkdtemp(prefix="dtmf-soak-"))
     began = time.monotonic()
     try:

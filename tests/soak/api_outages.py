@@ -75,7 +75,7 @@ OUTAGES: dict[str, Callable[..., Any]] = {
 
 def play(ground: Ground, seconds: float) -> Result:
     """An outage of so many seconds, a minute at the most, on four grounds beside the given one."""
-    outage = min(LONGEST_OUTAGE_S, max(3.0, seconds * 0.7))
+    outage = min(LONGEST_OUTAGE_S, max(3.0, seconds * 0.75))
     certificates = make_certificates(ground.folder)
 
     def one(kind: str) -> Result:

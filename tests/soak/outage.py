@@ -40,8 +40,8 @@ def see_producers(result: Result, load: Load) -> None:
 def see_recoveries(result: Result, seconds: list[float]) -> None:
     """From the end of each outage until every channel heard a digit."""
     result.see("outages", len(seconds))
-    result.see("from the outage's end to a digit on every channel, p50", percentile(seconds, 50), "s")
-    result.see("from the outage's end to a digit on every channel, longest", max(seconds), "s", at_most=10)
+    result.see("until every channel hears digits again, p50", percentile(seconds, 50), "s")
+    result.see("until every channel hears digits again, longest", max(seconds), "s", at_most=10)
 
 
 def answers(ground: Ground) -> bool:

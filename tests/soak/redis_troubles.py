@@ -13,7 +13,7 @@ from tests.soak.result import Result
 from worker.local.redis import free_port
 from worker.record import State
 
-NAME = "Redis frozen, cut off, full, read-only"
+NAME = "Redis in trouble"
 SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24, "fsync": "everysec"}
 Trouble = Callable[[Ground, float], None]
 
@@ -57,9 +57,9 @@ def turn_read_only(ground: Ground, seconds: float) -> None:
 
 
 TROUBLES: dict[str, Trouble] = {
-    "stood still": stand_still,
-    "cut all connections": cut_connections,
-    "turned read-only": turn_read_only,
+    "frozen": stand_still,
+    "connections cut": cut_connections,
+    "read-only": turn_read_only,
 }
 
 
@@ -80,11 +80,11 @@ def play(ground: Ground, seconds: float) -> Result:
                 longest[name] = max(longest.get(name, 0.0), again)
             drained = fill_memory(ground)
             result.must(drained, "with its memory full, what waited was not sent")
-            longest["had no memory left"] = max(longest.get("had no memory left", 0.0), works_again(load, time.time()))
+            longest["memory full"] = max(longest.get("memory full", 0.0), works_again(load, time.time()))
     result.take(load.verdict())
     result.see("outage", outage, "s")
     for name, seconds_after in longest.items():
-        result.see(f"after Redis {name}: to a digit on every channel", seconds_after, "s", at_most=10)
+        result.see(f"{name}: until every channel hears digits again", seconds_after, "s", at_most=10)
     see_producers(result, load)
     result.must(load.refused, "a server without memory took every task: the scenario shows nothing")
     states = load.scene.states() - {State.SENT, State.PRESUMED}

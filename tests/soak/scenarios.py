@@ -57,14 +57,14 @@ class Scenario:
 SCENARIOS = (
     Scenario(deaths, 2),
     Scenario(freezes),
-    Scenario(restarts),
+    Scenario(restarts, 1.5),
     Scenario(redis_kills, 2),
-    Scenario(redis_rollbacks, 2),
+    Scenario(redis_rollbacks, 1.5),
     Scenario(redis_troubles, 3),
     Scenario(network),
     Scenario(api_outages, 3),
     Scenario(throttling, 2),
-    Scenario(crowds, 3),
+    Scenario(crowds, 5),
 )
 
 

@@ -278,5 +278,5 @@ class ChannelQueue:
         """The encrypted payloads of tasks; None for one that waits no more."""
         with self._client.pipeline(transaction=False) as pipe:
             for task_id in task_ids:
-                pipe.hget(f"dtmf:t:{task_id}", "payload")
+                pipe.get(f"dtmf:p:{task_id}")
             return list(pipe.execute())

@@ -108,7 +108,7 @@ class Intake:
                 yield raw, task.to_new(task_id, self._vault)
 
     def _bury(self, raw: str | TooLarge, error: BadMessage) -> DeadLetter:
-        number, letter = secrets.token_hex(4), ""
+        number, letter = secrets.token_hex(6), ""
         if isinstance(raw, str) and len(raw) <= _KEPT_BYTES:
             text = base64.b64encode(raw.encode(errors="surrogateescape")).decode()
             letter = self._vault.encrypt(text, number)

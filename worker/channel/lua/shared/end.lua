@@ -49,7 +49,7 @@ local function end_task(env, ch, id, state, why)
     ended_at = env.now, deadline = tonumber(task.deadline), instance_id = task.instance_id,
   })
   take_off_queue(ch, id)
-  redis.call('DEL', key)
+  redis.call('DEL', key, payload_key(id))
   redis.call('DECR', WAITING)
   redis.call('HSET', record_key(id), 'state', state, 'record', record)
   if task.answer then redis.call('HSET', record_key(id), 'answer', task.answer) end

@@ -36,7 +36,8 @@ end
 local function append(env, ch, task)
   local key = task_key(task.id)
   redis.call('HSET', key, 'ch', ch, 'n', task.n, 'at', 1, 'deadline', deadline_of(env, task), 'lead', task.lead,
-    'go_on', task.go_on, 'payload', task.payload, 'boot', env.boot, 'enqueued_at', env.now)
+    'go_on', task.go_on, 'boot', env.boot, 'enqueued_at', env.now)
+  redis.call('SET', payload_key(task.id), task.payload)
   if task.start_at > 0 then redis.call('HSET', key, 'start_at', task.start_at) end
   if task.callbacks then redis.call('HSET', key, 'callbacks', task.callbacks) end
   if task.instance_id then redis.call('HSET', key, 'instance_id', task.instance_id) end

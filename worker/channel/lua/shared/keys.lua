@@ -11,6 +11,8 @@ local DEAD_LETTERS = 'dtmf:dead'
 local function channel_key(ch) return 'dtmf:ch:' .. ch end
 local function queue_key(ch) return 'dtmf:q:' .. ch end
 local function task_key(id) return 'dtmf:t:' .. id end
+-- Apart from the task: beside a long value the server keeps every short one at five times its size.
+local function payload_key(id) return 'dtmf:p:' .. id end
 local function record_key(id) return 'dtmf:rec:' .. id end
 
 -- Every moment in Redis is the server's own clock, in milliseconds.

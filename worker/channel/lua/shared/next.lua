@@ -10,11 +10,11 @@ local EARLY_MS = 200
 local function send_answer(ch, env, id, doubt)
   local mark = redis.call('HMGET', channel_key(ch), 'digit', 'attempt', 'signed_at', 'kid', 'ak', 'throttled',
     'probe')
-  local task = redis.call('HMGET', task_key(id), 'deadline', 'payload', 'boot')
+  local task = redis.call('HMGET', task_key(id), 'deadline', 'boot')
   return {
     'SEND', id, tonumber(mark[1]), tonumber(mark[2]), tonumber(mark[3]), mark[4], mark[5],
-    (doubt or task[3] ~= env.boot) and 1 or 0, mark[6] and 1 or 0, mark[7] and 1 or 0, tonumber(task[1]) - env.now,
-    task[2],
+    (doubt or task[2] ~= env.boot) and 1 or 0, mark[6] and 1 or 0, mark[7] and 1 or 0, tonumber(task[1]) - env.now,
+    redis.call('GET', payload_key(id)),
   }
 end
 

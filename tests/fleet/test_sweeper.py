@@ -1,0 +1,96 @@
+"""Recovery without a broker: a worker serves what its sweeper finds itself, as far as it has free slots."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+from redis import Redis
+
+from config.celery import WAKE_QUEUE
+from tests.fleet.conftest import GroundMaker
+from tests.fleet.harness import Line, Scene, until
+from worker.channel.queue import ChannelQueue, Limits, NewTask
+from worker.fleet.slots import Slots
+from worker.fleet.sweeper import Sweeper
+from worker.record import State
+
+
+def test_a_worker_that_gets_no_messages_serves_what_waits(new_ground: GroundMaker) -> None:
+    """As after an outage, while Celery has not come back yet."""
+    ground = new_ground(DTMF_CONCURRENCY=4)
+    ground.start("one")
+    scene, lines = Scene(ground), [Line.new() for _ in range(12)]
+    assert ground.send_dtmf.app.control.cancel_consumer(WAKE_QUEUE, reply=True, timeout=20, limit=1)
+    for line in lines:
+        scene.send(line, "12#", expires_in=60)
+    assert scene.verdict(complete=True).broken == []
+    assert scene.states() == {State.SENT}
+    assert ground.faults() == []
+
+
+def test_a_server_without_memory_serves_what_waits_though_it_takes_no_messages(new_ground: GroundMaker) -> None:
+    ground = new_ground(DTMF_CONCURRENCY=2)
+    scene, lines = Scene(ground), [Line.new() for _ in range(6)]
+    for line in lines:
+        scene.send(line, "1W2#", expires_in=60)
+    ground.start("one")
+    with closing(Redis(port=ground.redis.port)) as client:
+        client.delete(WAKE_QUEUE)
+        client.config_set("maxmemory", 1)
+        assert scene.verdict(complete=True).broken == []
+        client.config_set("maxmemory", 0)
+    # kombu logs a traceback of its own.
+    assert "thread.failed" not in ground.logs()
+
+
+@pytest.fixture
+def queue(redis_client: Redis) -> ChannelQueue:
+    """Five channels that nobody serves."""
+    made = ChannelQueue(redis_client, Limits())
+    for ch in "abcde":
+        made.enqueue(NewTask(f"t-{ch}", ch, 1, 0, 60_000, 0, go_on=False, payload="encrypted"))
+        redis_client.zadd("dtmf:due", {ch: 1})
+    return made
+
+
+def test_what_a_worker_has_no_slots_for_is_left_to_others(queue: ChannelQueue) -> None:
+    served: list[str] = []
+    published: list[str] = []
+    go_on = threading.Event()
+
+    def serve(ch: str) -> None:
+        served.append(ch)
+        go_on.wait(30)
+
+    slots = Slots(3, serve)
+    with ThreadPoolExecutor(3) as threads:
+        message = threading.Thread(target=slots.serve, args=("from a message",))
+        message.start()
+        until(lambda: served, "the message served")
+        Sweeper(queue, lambda ch: slots.take(ch, threads), published.append, 0.2).sweep()
+        assert not slots.are_free
+        assert published == ["c", "d", "e"]
+        go_on.set()
+        message.join()
+    assert sorted(served) == ["a", "b", "from a message"]
+    assert slots.are_free
+
+
+def test_threads_that_are_shut_down_take_nothing(queue: ChannelQueue) -> None:
+    published: list[str] = []
+    slots, threads = Slots(3, published.append), ThreadPoolExecutor(3)
+    threads.shutdown()
+    Sweeper(queue, lambda ch: slots.take(ch, threads), published.append, 0.2).sweep()
+    assert published == ["a", "b", "c", "d", "e"]
+    assert slots.are_free
+
+
+def test_a_run_that_raises_gives_its_slot_back() -> None:
+    def fail(ch: str) -> None:
+        raise LookupError(ch)
+
+    slots = Slots(1, fail)
+    with pytest.raises(LookupError):
+        slots.serve("a")
+    assert slots.are_free
