@@ -134,8 +134,8 @@ CUTS = [
     ),
     Cut(
         "a task leaves its queue when it is recorded",
-        "  take_off_queue(ch, id)\n  redis.call('DEL', key)",
-        "  redis.call('DEL', key)",
+        "local function take_off_queue(ch, id)\n",
+        "local function take_off_queue(ch, id)\n  if true then return end\n",
         (do.STOP,),
         Scene((1,)),
     ),

@@ -142,6 +142,7 @@ class Watch:
             if (at["task"] or at["record"]) and task not in self.accepted:
                 self.accepted.append(task)
             insist(at["task"] == (task in waiting), f"I5: {task} waits without its hash, or has one and does not wait")
+            insist(at["payload"] == at["task"], f"I5: {task} has one of hash and payload, and not the other")
             insist(not (at["task"] and at["record"]), f"I5: {task} waits and has a record")
         insist(seen["records"] == recorded, f"I5: {recorded} tasks have a record, and the stream has {seen['records']}")
         insist(seen["waiting"] == len(waiting), "the count of waiting tasks is wrong")
