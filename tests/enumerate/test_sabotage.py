@@ -154,6 +154,27 @@ CUTS = [
         Scene((1,)),
     ),
     Cut(
+        "a run lets go before it publishes",
+        "drop_token(ch)\nredis.call('ZADD', DUE, now +",
+        "redis.call('ZADD', DUE, now +",
+        (do.LEAVE,),
+        Scene((2,)),
+    ),
+    Cut(
+        "an idle channel has no token",
+        "drop_token(ch)\n  redis.call('ZREM', DUE, ch)",
+        "redis.call('ZREM', DUE, ch)",
+        (do.enqueue("x1", dtmf="*"),),
+        Scene((1,)),
+    ),
+    Cut(
+        "a refusal is told to the successor",
+        "redis.call('HSET', key, 'throttled', 1)",
+        "",
+        (do.LOSE, do.LEAVE),
+        Scene((1,), "throttled", 1),
+    ),
+    Cut(
         "expired, by the server's clock alone",
         "-- What is left: expired",
         "if verdict.is == 'expired' then end_and_break('expired') end --",
