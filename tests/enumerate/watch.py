@@ -59,6 +59,7 @@ class Watch:
         self.marked: set[Press] = set()
         self.found: set[Press] = set()
         self.given_up: dict[Press, int] = {}
+        self.blind = False
         self.accepted: list[str] = []
         self.due: int | None = None
 
@@ -81,12 +82,15 @@ class Watch:
     def after(self, script: str, seen: dict[str, Any]) -> None:
         """A script was carried out, and this is how things stand."""
         self.due = seen.get("due")
+        if self.blind:
+            return
         for ch, channel in seen["channels"].items():
             self._channel(script, ch, channel)
         self._tasks(seen)
 
     def take_as_it_is(self, seen: dict[str, Any]) -> None:
-        """The server has come back with an older state."""
+        """The server has come back with an older state: of what was before, nothing can be said any more."""
+        self.blind = True
         hashes = {ch: channel["hash"] or {} for ch, channel in seen["channels"].items()}
         self.marks = {ch: _mark(hash_) for ch, hash_ in hashes.items() if "task" in hash_}
         self.due = seen.get("due")
