@@ -43,7 +43,7 @@ def check(client: Any, *, allow_volatile: bool = False) -> str:
 def server(folder: Path, **config: Any) -> Iterator[Redis]:
     """A client of a real server with these settings."""
     with LocalRedis(folder, fsync="no", **config) as local:
-        client = connect(local.url, timeout=5)
+        client = connect(local.url, timeout=30)
         try:
             yield client
         finally:
@@ -93,7 +93,7 @@ def test_an_old_version_is_refused_with_every_other_fault(version: str) -> None:
 
 
 def test_a_call_whose_server_is_gone_is_not_repeated_behind_our_back() -> None:
-    client = connect(f"redis://127.0.0.1:{free_port()}/0", timeout=5)
+    client = connect(f"redis://127.0.0.1:{free_port()}/0", timeout=30)
     assert client.get_retry()._retries == 0  # type: ignore[union-attr]
     with pytest.raises(RedisConnectionError):
         client.ping()
@@ -149,7 +149,7 @@ def settings(patch: pytest.MonkeyPatch, host: str, port: int, tls: str) -> Setti
 
 def ping(under: Settings) -> bool:
     """Whether the channel queue's own client gets through."""
-    client = connect(under.REDIS_URL.get_secret_value(), timeout=5, **under.redis_tls)
+    client = connect(under.REDIS_URL.get_secret_value(), timeout=30, **under.redis_tls)
     try:
         return bool(client.ping())
     finally:
