@@ -125,7 +125,8 @@ def _roll_back(world: World) -> None:
 
 
 STOP = Do("stop", _stop)
-SLEEP = Do("sleep", _sleep, own=True)
+# While no deadline is near it does not matter whether the sleeper had looked at the clock.
+SLEEP, SLEEP_ANYWHERE = Do("sleep", _sleep), Do("sleep", _sleep, own=True)
 HANG = Do("hang", _hang, own=True)
 WAKE = Do("wake", _wake)
 LOSE = Do("lose", _lose, own=True)
