@@ -23,7 +23,7 @@ def play(ground: Ground, seconds: float) -> Result:
         end = time.monotonic() + seconds
         while not recoveries or time.monotonic() < end:
             ground.redis.kill()
-            time.sleep(chance.uniform(0, min(10, seconds / 5)))
+            time.sleep(chance.uniform(0, max(1, min(10, seconds / 5))))
             ground.redis.start()
             recoveries.append(works_again(load, wait_for_server(ground)))
             time.sleep(chance.uniform(0, 1))
