@@ -52,13 +52,9 @@ def main(wanted: str = "", *, every: bool = False) -> int:
     began = time.monotonic()
     jobs: multiprocessing.Queue[Job | None] = multiprocessing.Queue()
     results: multiprocessing.Queue[tuple[str, float, Tally]] = multiprocessing.Queue()
-    all_jobs = [
-        (k, s)
-        for k, kind in enumerate(KINDS)
-        if wanted in kind.name
-        for s, scene in enumerate(kind.scenes)
-        if every or scene in kind.usual
-    ]
+    kinds = [(number, kind) for number, kind in enumerate(KINDS) if wanted in kind.name]
+    chosen = {number: set(kind.scenes if every else kind.usual) for number, kind in kinds}
+    all_jobs = [(k, s) for k, kind in kinds for s, scene in enumerate(kind.scenes) if scene in chosen[k]]
     processes = [
         multiprocessing.Process(target=play_jobs, args=(jobs, results), daemon=True) for _ in range(os.cpu_count() or 1)
     ]
