@@ -178,3 +178,20 @@ def test_a_run_that_was_found_again_goes_on_where_the_dead_one_was(desk: Desk) -
     assert place(step) == ("t1", 2, 1)
     assert desk.settle("r2", step, Verdict.PRESUMED) is Left.EMPTY
     assert desk.outcomes("t1") == ["sent", "presumed"]
+
+
+def test_channels_with_a_run_do_not_hide_those_without(desk: Desk) -> None:
+    """A worker with one free slot looks past all that are served."""
+    for ch in "abcd":
+        desk.enqueue(f"t-{ch}", ch=ch)
+        if ch != "d":
+            desk.claim(f"r-{ch}", ch=ch)
+        desk.sweep_due(ch)
+    assert desk.queue.sweep(1) == ["d"]
+
+
+def test_what_is_due_is_left_to_others_for_a_while(desk: Desk) -> None:
+    desk.enqueue("t1")
+    desk.redis.zadd("dtmf:due", {CH: desk.now()})
+    assert desk.queue.sweep(10, overdue_ms=60_000) == []
+    assert desk.queue.sweep(10) == [CH]

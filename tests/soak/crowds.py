@@ -9,7 +9,7 @@ from worker.record import State
 NAME = "a crowd of channels"
 WORKERS = ("one", "two")
 SLOTS = 96
-SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": SLOTS // len(WORKERS), "fsync": "everysec"}
+SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": SLOTS // len(WORKERS)}
 MANY, FEW, DEPTH = 20_000, 200, 100
 # What a machine of two cores enqueues and sends a second, the simulator beside it, with some to spare.
 TASKS_PER_S = 300

@@ -7,7 +7,7 @@ from tests.soak.load import Load, gaps_across, served_by, wait_for_work
 from tests.soak.result import Result, percentile
 
 NAME = "workers killed"
-SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24, "fsync": "everysec"}
+SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24}
 WORKERS = ("one", "two", "three")
 EVERY_S = 4.0
 

@@ -8,7 +8,7 @@ from tests.soak.load import Load, served_by, wait_for_loss, wait_for_work
 from tests.soak.result import Result
 
 NAME = "workers frozen and woken"
-SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24, "fsync": "everysec"}
+SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24}
 WORKERS = ("one", "two", "three")
 LEASE_S = 1.2
 

@@ -13,7 +13,7 @@ from tests.unit.proxy import Proxy
 from worker.record import State
 
 NAME = "a bad network to the API"
-SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24, "fsync": "everysec", **QUICK}
+SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24, **QUICK}
 WORKERS = ("one", "two")
 # SO_LINGER on, zero seconds: closing sends a reset.
 _RESET = struct.pack("ii", 1, 0)

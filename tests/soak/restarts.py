@@ -7,7 +7,7 @@ from tests.soak.load import Load, gaps_across, wait_for_work
 from tests.soak.result import Result, percentile
 
 NAME = "rolling restart"
-SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24, "fsync": "everysec"}
+SETTINGS: dict[str, object] = {"DTMF_CONCURRENCY": 24}
 WORKERS = ("one", "two", "three")
 
 

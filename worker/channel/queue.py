@@ -245,9 +245,9 @@ class ChannelQueue:
         ended, flagged, breaker = self._call("purge", json.dumps(self._end), ch)
         return Purged(ended, flagged or None, bool(breaker))
 
-    def sweep(self, most: int) -> list[str]:
-        """The channels, so many at the most, that wait and that nobody serves."""
-        return self._call("sweep", json.dumps(self._end), most)
+    def sweep(self, most: int, *, overdue_ms: int = 0) -> list[str]:
+        """The channels, so many at the most, that wait and that nobody serves, and that are due for so long."""
+        return self._call("sweep", json.dumps(self._end), most, overdue_ms)
 
     def refuse(self, code: str, *, probe: bool) -> bool:
         """Pause the fleet's requests: the API refuses the account or the clock.

@@ -94,7 +94,9 @@ class Fleet(bootsteps.StartStopStep):
             publish=self.publish,
             stopping=self.stopping,
         )
-        self._sweeper = Sweeper(self.queue, self.take, self.publish, settings.DTMF_SWEEP_MS / 1000)
+        self._sweeper = Sweeper(
+            self.queue, lambda: self.slots.free, self.take, self.publish, settings.DTMF_SWEEP_MS / 1000
+        )
         self._intake = self._make_intake(settings, name)
         self._make_followers(settings, name)
 

@@ -16,9 +16,9 @@ class Slots:
         self._lock = threading.Lock()
 
     @property
-    def are_free(self) -> bool:
-        """Whether a further channel would be served at once."""
-        return self._busy < self._number
+    def free(self) -> int:
+        """How many further channels would be served at once."""
+        return max(0, self._number - self._busy)
 
     def serve(self, ch: str) -> None:
         """Serve a channel in the caller's thread, one of Celery's."""
@@ -29,7 +29,7 @@ class Slots:
     def take(self, ch: str, threads: Executor) -> bool:
         """Serve a channel in one of these threads, if one is free."""
         with self._lock:
-            if not self.are_free:
+            if not self.free:
                 return False
             self._busy += 1
         try:

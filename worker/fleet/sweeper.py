@@ -1,7 +1,8 @@
 """Finds channels with waiting tasks that nobody serves, and has them served: the one recovery path.
 
-It needs no broker: with a free slot the worker serves the channel itself, so that a server which takes no messages (its
-memory is full), or from which Celery is still cut off after an outage, holds nobody up.
+It needs no broker: a worker serves what it finds itself, as many channels as it has free slots, and leaves the others
+to workers that have some. So a server which takes no messages (its memory is full), or from which Celery is still cut
+off after an outage, holds nobody up. What no worker had a slot for in a second gets in line with a message.
 """
 
 import logging
@@ -14,35 +15,45 @@ from worker.monitoring.logs import Event
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 200
+_LEFT_TO_OTHERS_MS = 1000
 
 
 class Sweeper:
     """One a worker; any number of them may sweep at the same time."""
 
     def __init__(
-        self, queue: ChannelQueue, take: Callable[[str], bool], publish: Callable[[str], None], every: float
+        self,
+        queue: ChannelQueue,
+        free: Callable[[], int],
+        take: Callable[[str], bool],
+        publish: Callable[[str], None],
+        every: float,
     ) -> None:
         """Sweep every so many seconds.
 
         Args:
             queue: the channel queues.
-            take: serves a channel in this worker, or answers False: it has no free slot.
+            free: how many slots this worker has free.
+            take: serves a channel in this worker, or answers False: it cannot.
             publish: sends the message "serve this channel" for another one.
             every: seconds between two sweeps.
         """
         self._queue = queue
+        self._free = free
         self._take = take
         self._publish = publish
         self._loop = Loop("sweeper", self.sweep, every)
         self.start, self.stop = self._loop.start, self._loop.stop
 
     def sweep(self) -> None:
-        """Serve every channel that is due, or publish a message for it."""
+        """Have every channel served that is due."""
         while True:
-            orphans = self._queue.sweep(MOST_AT_ONCE)
+            free = self._free()
+            most = min(free, MOST_AT_ONCE) or MOST_AT_ONCE
+            orphans = self._queue.sweep(most, overdue_ms=0 if free else _LEFT_TO_OTHERS_MS)
             for ch in orphans:
                 log.debug(Event("sweep.found", ch=ch))
-                if not self._take(ch):
+                if not (free and self._take(ch)):
                     self._publish(ch)
-            if len(orphans) < MOST_AT_ONCE:
+            if len(orphans) < most:
                 return

@@ -5,13 +5,17 @@ time, up to 30 s, so that a fleet without a free slot is not flooded with messag
 
 KEYS    none
 ARGV 1  env: record_ttl, break_ms (ms)
-     2  the most channels to look at
-Answer  the digests of the channels for which the caller publishes a message
+     2  the most channels to answer
+     3  ms for which they must have been due already
+Answer  the digests of the channels that the caller serves, or publishes a message for
 ]]
+local MOST_LOOKED_AT = 200
 local env, orphans = cjson.decode(ARGV[1]), {}
 env.now, env.boot = server_ms(), server_boot()
+local most, due_before = tonumber(ARGV[2]), env.now - tonumber(ARGV[3])
 
-for _, ch in ipairs(redis.call('ZRANGE', DUE, '-inf', env.now, 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[2]))) do
+for _, ch in ipairs(redis.call('ZRANGE', DUE, '-inf', due_before, 'BYSCORE', 'LIMIT', 0, MOST_LOOKED_AT)) do
+  if #orphans >= most then break end
   local key = channel_key(ch)
   local channel = read_hash(key)
   if has_live_run(channel, env) then
