@@ -25,9 +25,9 @@ test: setup
 	@$(BIN)/mypy
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-# Every crash point; minutes. `make test` plays a part of it. See docs/proof.md.
+# Every crash point, in some minutes; in more scenes with `make enumerate ALL=1`. See docs/proof.md.
 enumerate: setup
-	@$(BIN)/python -m tests.enumerate
+	@$(BIN)/python -m tests.enumerate $(if $(ALL),--all)
 
 # Everything that can go wrong, again and again: DURATION=90, 10m, 2h. Exit status 1 on a broken promise.
 soak: setup

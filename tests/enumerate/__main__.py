@@ -1,4 +1,7 @@
-"""`make enumerate`: every case, on all processors; a table of how many there were, and the shortest broken promise."""
+"""`make enumerate`: case after case on all processors; how many there were, and the shortest broken promise.
+
+`make enumerate ALL=1` plays every scene of every kind. `python -m tests.enumerate [--all] WORD` plays some kinds alone.
+"""
 
 import logging
 import multiprocessing
@@ -44,12 +47,14 @@ def play_jobs(
             results.put((kind.name, time.monotonic() - began, tally))
 
 
-def main(wanted: str = "") -> int:
-    """Play everything, or the kinds whose name holds a word."""
+def main(wanted: str = "", *, every: bool = False) -> int:
+    """Play the usual scenes, or every one, of all kinds, or of those whose name holds a word."""
     began = time.monotonic()
     jobs: multiprocessing.Queue[Job | None] = multiprocessing.Queue()
     results: multiprocessing.Queue[tuple[str, float, Tally]] = multiprocessing.Queue()
-    all_jobs = [(k, s) for k, kind in enumerate(KINDS) if wanted in kind.name for s in range(len(kind.scenes))]
+    kinds = [(number, kind) for number, kind in enumerate(KINDS) if wanted in kind.name]
+    chosen = {number: set(kind.scenes if every else kind.usual) for number, kind in kinds}
+    all_jobs = [(k, s) for k, kind in kinds for s, scene in enumerate(kind.scenes) if scene in chosen[k]]
     processes = [
         multiprocessing.Process(target=play_jobs, args=(jobs, results), daemon=True) for _ in range(os.cpu_count() or 1)
     ]
@@ -89,4 +94,5 @@ def show(total: Tally, scenes: Counter[str], times: Counter[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    words = [word for word in sys.argv[1:] if word != "--all"]
+    sys.exit(main(*words[:1], every="--all" in sys.argv))

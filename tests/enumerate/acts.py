@@ -119,8 +119,14 @@ def _restart(world: World) -> None:
         actor.loses = actor.at.endswith(("asked", "done"))
 
 
+def _roll_back(world: World) -> None:
+    world.restore()
+    _restart(world)
+
+
 STOP = Do("stop", _stop)
-SLEEP = Do("sleep", _sleep, own=True)
+# While no deadline is near it does not matter whether the sleeper had looked at the clock.
+SLEEP, SLEEP_ANYWHERE = Do("sleep", _sleep), Do("sleep", _sleep, own=True)
 HANG = Do("hang", _hang, own=True)
 WAKE = Do("wake", _wake)
 LOSE = Do("lose", _lose, own=True)
@@ -130,4 +136,6 @@ PAUSE, RESUME, PURGE = pause(CH), resume(CH), purge(CH)
 MESSAGE = Do("message", lambda world: world.run(CH))
 PAUSE_A_WHILE = Do("pause for a while", _pause_for_a_while)
 EXPIRE = Do("2 s pass", _expire)
+SAVE = Do("the disk has this", World.save)
+ROLL_BACK = Do("Redis comes back without its last writes", _roll_back)
 RESTART = Do("Redis restarts", _restart, own=True)

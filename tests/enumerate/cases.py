@@ -98,7 +98,9 @@ def run_case(world: World, scene: Scene, acts: Acts) -> Counter[str]:
     world.go_on()
     do.WAKE(world)
     world.go_on()
-    limits = Judge(world).judge()
+    judge = Judge(world)
+    limits = judge.judge()
+    judge.nothing_stood_still()
     world.clean_up()
     Judge(world).nothing_is_left()
     return limits

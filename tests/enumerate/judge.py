@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tests.enumerate.actors import LIMITS
 from tests.enumerate.acts import EXPIRE, HANG, LOSE, LOSE_AND_LEAVE, RESTART, SLEEP, STOP
@@ -49,7 +50,10 @@ class Judge:
         executed = [copy for copy in self.world.api.copies if copy.heard]
         for copy in sorted(executed, key=lambda copy: copy.heard or 0):
             self.heard.append((self.world.watch.press_of(copy.nonce), copy))
-        self.disturbed = self.world.restarted or any(label in DISTURBANCES for _, _, label in self.world.trace)
+        steps = self.world.trace
+        hit = [step for step, (_, _, act) in pairwise(steps) if act in DISTURBANCES]
+        self.silenced = {who for _, who, _ in hit}
+        self.disturbed = self.world.restarted or bool(hit)
         self.each_task_has_one_record()
         self.nothing_is_heard_twice_or_out_of_order()
         for task in self.order:
@@ -62,6 +66,12 @@ class Judge:
         ended = sorted(record.id for record in self.records)
         insist(ended == sorted(self.order), f"{self.order} were accepted, and {ended} have a record")
         insist(self.world.redis.get("dtmf:waiting") in {None, "0"}, "tasks wait for ever")
+
+    def nothing_stood_still(self) -> None:
+        """Where nothing has gone wrong, everything is done at once: no time had to pass."""
+        well = all(copy.read and copy.code == "OK" for copy in self.world.api.copies)
+        if well and not self.disturbed and not any(asked.what == "pause" for asked in self.world.asked):
+            insist(not self.world.passed_ms, f"the channel stood still for {self.world.passed_ms} ms")
 
     def nothing_is_left(self) -> None:
         """Long afterwards no key is there that nobody owns."""
@@ -197,10 +207,10 @@ class Judge:
         return max((press.attempt for press in self.world.watch.marked if press[:2] == place), default=0)
 
     def burnt_unseen(self, copies: list[Copy]) -> bool:
-        """A refusal burnt the nonce, and whoever recorded the digit had not read it."""
+        """A refusal burnt the nonce, and who read it, if anybody, could not tell whoever recorded the digit."""
         told = {copy.by for copy in copies if copy.read and copy.code == USED}
         refusals = [copy for copy in copies if not copy.heard and copy.code not in {"", "OK", USED}]
-        unseen = any(not copy.read or copy.by not in told for copy in refusals)
+        unseen = any(not copy.read or (copy.by in self.silenced and copy.by not in told) for copy in refusals)
         return self.world.api.service.settings.burn and unseen
 
     def is_open(self, record: Record, place: Place, copies: list[Copy]) -> bool:

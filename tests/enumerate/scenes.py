@@ -14,14 +14,17 @@ KEYS = "123456789"
 THROTTLE = Throttle(rate=1e-9, burst=1)
 SHORT_S = 2
 NO_ANSWER = {"executed, no answer", "not executed, no answer"}
+# So many requests of one digit come before a deadline that is near; the next task's are to be answered.
+LONG_ENOUGH = 4
 ALWAYS = {"expired", "silent"}
 # What the API answers without executing may burn the nonce or not.
 REFUSALS = {"throttled", "internal", "gone", "rejected", "refused", "expired"}
 
 
 @lru_cache
-def _rules(outcome: str, at: int) -> tuple[Rule, ...]:
-    match = Match(digits=at, times=None if outcome in ALWAYS else 1) if at else Match()
+def _rules(outcome: str, at: int, *, go_on: bool) -> tuple[Rule, ...]:
+    always = LONG_ENOUGH if go_on else None
+    match = Match(digits=at, times=always if outcome in ALWAYS else 1) if at else Match()
     match outcome:
         case "answered":
             return ()
@@ -95,7 +98,7 @@ class Scene:
     @lru_cache  # noqa: B019 - a scene is a value
     def for_simulator(self) -> SimulatorScene:
         settings = Settings(burn=self.burns, nonce_first=self.nonce_first)
-        return SimulatorScene(settings=settings, rules=list(_rules(self.outcome, self.at)))
+        return SimulatorScene(settings=settings, rules=list(_rules(self.outcome, self.at, go_on=self.go_on)))
 
     def tasks(self) -> list[tuple[str, dict[str, object]]]:
         """Ids and options; no two digits of a scene are the same key."""

@@ -1,9 +1,11 @@
 """What stays impossible (docs/guarantees.md, "Where the promises end"): each limit shows just as it is documented."""
 
+from itertools import combinations
+
 import pytest
 
 from tests.enumerate import acts as do
-from tests.enumerate.cases import Play
+from tests.enumerate.cases import Play, run_case
 from tests.enumerate.judge import LATE, OUT_OF_ORDER, PRESUMED
 from tests.enumerate.scenes import Scene
 from tests.enumerate.stories import Story, task
@@ -66,13 +68,11 @@ def test_a_digit_on_its_way_is_not_recalled_by_cancel(world: World) -> None:
 def test_a_server_that_lost_its_last_writes_ends_a_task_twice_and_presses_once(world: World) -> None:
     """Sent, said the stream; then the server comes back as it was before that, and the stream says presumed."""
     story = Story(world)
-    keep = do.Do("the disk has this", World.save)
-    world.reset(story._scene, {("run1", "settle asked", 1): keep})
+    world.reset(story._scene, {("run1", "settle asked", 1): do.SAVE})
     world.produce([task("t1", "1")])
     world.go_on()
     assert [record["state"] for record in world.stream()] == ["sent"]
-    world.restore()
-    do.RESTART(world)
+    do.ROLL_BACK(world)
     story.finish()
     assert [record["state"] for record in world.stream()] == ["presumed"]
     assert story.heard == "1"
@@ -87,6 +87,42 @@ def test_a_server_that_lost_its_last_writes_forgets_a_task_that_was_accepted(wor
     assert world.api.heard == "1"
     world.restore()
     assert world.queue.status("t1") == ["NONE"]
+
+
+@pytest.mark.parametrize(
+    ("scene", "doubles"),
+    [
+        (Scene((2,)), False),
+        (Scene((1, 1), "executed, no answer", 1), False),
+        (Scene((1, 1), "throttled", 1, burns=True), False),
+        (Scene((1, 1), "throttled", 1, burns=False), True),
+    ],
+    ids=str,
+)
+def test_a_server_that_lost_a_refusal_presses_twice_if_refusals_burn_no_nonce(
+    world: World, scene: Scene, doubles: bool
+) -> None:
+    """Attempt 1 refused, attempt 2 executed; the server comes back with attempt 1, and its nonce is still good.
+
+    Each moment to which the server may fall back, and each later one at which it does.
+    """
+    doubled = 0
+    run_case(world, scene, {})
+    count = world.moments
+    for saved, lost in combinations(range(1, count + 1), 2):
+        world.reset(scene.for_simulator(), {saved: do.SAVE, lost: do.ROLL_BACK})
+        scene.set_up(world)
+        world.go_on()
+        heard = world.api.heard
+        doubled += len(heard) != len(set(heard))
+        once = list(dict.fromkeys(heard))
+        assert once == sorted(once), world.trace
+        for record in world.stream():
+            keys = world.given[record["id"]].keys
+            for key, digit in zip(keys, record["digits"], strict=True):
+                assert digit["outcome"] != "sent" or key in heard
+                assert digit["outcome"] not in {"not_sent", "failed"} or key not in heard
+    assert bool(doubled) == doubles
 
 
 @pytest.mark.parametrize(

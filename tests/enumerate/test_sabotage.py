@@ -134,8 +134,8 @@ CUTS = [
     ),
     Cut(
         "a task leaves its queue when it is recorded",
-        "  take_off_queue(ch, id)\n  redis.call('DEL', key)",
-        "  redis.call('DEL', key)",
+        "local function take_off_queue(ch, id)\n",
+        "local function take_off_queue(ch, id)\n  if true then return end\n",
         (do.STOP,),
         Scene((1,)),
     ),
@@ -152,6 +152,27 @@ CUTS = [
         "",
         (do.STOP,),
         Scene((1,)),
+    ),
+    Cut(
+        "a run lets go before it publishes",
+        "drop_token(ch)\nredis.call('ZADD', DUE, now +",
+        "redis.call('ZADD', DUE, now +",
+        (do.LEAVE,),
+        Scene((2,)),
+    ),
+    Cut(
+        "an idle channel has no token",
+        "drop_token(ch)\n  redis.call('ZREM', DUE, ch)",
+        "redis.call('ZREM', DUE, ch)",
+        (do.enqueue("x1", dtmf="*"),),
+        Scene((1,)),
+    ),
+    Cut(
+        "a refusal is told to the successor",
+        "redis.call('HSET', key, 'throttled', 1)",
+        "",
+        (do.LOSE, do.LEAVE),
+        Scene((1,), "throttled", 1),
     ),
     Cut(
         "expired, by the server's clock alone",

@@ -59,6 +59,7 @@ class Watch:
         self.marked: set[Press] = set()
         self.found: set[Press] = set()
         self.given_up: dict[Press, int] = {}
+        self.blind = False
         self.accepted: list[str] = []
         self.due: int | None = None
 
@@ -81,12 +82,15 @@ class Watch:
     def after(self, script: str, seen: dict[str, Any]) -> None:
         """A script was carried out, and this is how things stand."""
         self.due = seen.get("due")
+        if self.blind:
+            return
         for ch, channel in seen["channels"].items():
             self._channel(script, ch, channel)
         self._tasks(seen)
 
     def take_as_it_is(self, seen: dict[str, Any]) -> None:
-        """The server has come back with an older state."""
+        """The server has come back with an older state: of what was before, nothing can be said any more."""
+        self.blind = True
         hashes = {ch: channel["hash"] or {} for ch, channel in seen["channels"].items()}
         self.marks = {ch: _mark(hash_) for ch, hash_ in hashes.items() if "task" in hash_}
         self.due = seen.get("due")
@@ -142,6 +146,7 @@ class Watch:
             if (at["task"] or at["record"]) and task not in self.accepted:
                 self.accepted.append(task)
             insist(at["task"] == (task in waiting), f"I5: {task} waits without its hash, or has one and does not wait")
+            insist(at["payload"] == at["task"], f"I5: {task} has one of hash and payload, and not the other")
             insist(not (at["task"] and at["record"]), f"I5: {task} waits and has a record")
         insist(seen["records"] == recorded, f"I5: {recorded} tasks have a record, and the stream has {seen['records']}")
         insist(seen["waiting"] == len(waiting), "the count of waiting tasks is wrong")

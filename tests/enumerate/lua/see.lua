@@ -4,7 +4,7 @@
 KEYS    none
 ARGV    ids of tasks
 Answer  JSON: channels (digest → the hash, the queue, due), waiting, due (the next of all, or absent), records (how many
-        in the stream), tasks (id → task, record: whether each is there)
+        in the stream), tasks (id → task, payload, record: whether each is there)
 ]]
 local seen = { channels = {}, tasks = {}, records = redis.call('XLEN', 'dtmf:records') }
 seen.due = tonumber(redis.call('ZRANGE', 'dtmf:due', 0, 0, 'WITHSCORES')[2] or nil)
@@ -25,6 +25,7 @@ for _, key in ipairs(redis.call('KEYS', 'dtmf:q:*')) do see_channel(string.sub(k
 for _, id in ipairs(ARGV) do
   seen.tasks[id] = {
     task = redis.call('EXISTS', 'dtmf:t:' .. id) == 1, record = redis.call('EXISTS', 'dtmf:rec:' .. id) == 1,
+    payload = redis.call('EXISTS', 'dtmf:p:' .. id) == 1,
   }
 end
 return cjson.encode(seen)
