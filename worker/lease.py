@@ -36,6 +36,7 @@ class Run:
         busy_until: on worker.clock; past it the heartbeat no longer renews the lease, so that a hung thread loses
             its channel although its process lives.
         lost: another run has the channel; whatever this one learns comes too late.
+        vouched: when Redis was last asked whether the channel is this run's, and said so; on worker.clock.
         started: when it began, on worker.clock.
         at_work: the task whose digits it sends, or sent last.
     """
@@ -44,6 +45,7 @@ class Run:
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     busy_until: float = 0
     lost: bool = False
+    vouched: float = field(default_factory=clock)
     started: float = field(default_factory=clock)
     at_work: AtWork | None = None
 

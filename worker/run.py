@@ -168,6 +168,7 @@ class _Serve:
         step = self._queue.claim(self._run.ch, self._run.token, self._signer(), stop=self._stop)
         # Whatever the heartbeat heard of an earlier lease: if the step is one to take, the channel is this run's.
         self._run.lost = False
+        self._run.vouched = self._asked
         return step
 
     def _wait(self, step: Wait) -> Step:
@@ -209,7 +210,7 @@ class _Serve:
 
         def call() -> Step:
             self._asked = clock()
-            return self._queue.settle(
+            after = self._queue.settle(
                 self._run.ch,
                 self._run.token,
                 step.mark,
@@ -219,6 +220,8 @@ class _Serve:
                 pause_ms=self._pause_ms(fate),
                 **facts,
             )
+            self._run.vouched = self._asked
+            return after
 
         told = {name: facts[name] for name in ("code", "http_status", "request_id")}
         event = self._event("digit.settled", step, verdict=fate.verdict, **told, reason=error and str(error))
@@ -303,7 +306,11 @@ class _Serve:
                 return Left.STALE
             if self._parts.stopping.is_set() or (attempt.copies and self._stop):
                 return self._release(attempt, attempt.pause_s)
-            fate = self._copy(attempt, press, nonce, step, deadline)
+            # A successor that gave the attempt up has held the channel since, but no longer than that.
+            write_by = min(deadline, self._run.vouched + self._pace.hold)
+            if clock() >= write_by:
+                return self._insist(self._claim)
+            fate = self._copy(attempt, press, nonce, step, write_by)
             if fate:
                 return self._settle(step, fate)
             if attempt.pause_s > self._pace.step:
@@ -313,17 +320,18 @@ class _Serve:
             self._run.busy_for(attempt.pause_s + self._pace.redis)
             self._parts.stopping.wait(min(attempt.pause_s, max(0.0, deadline - clock())))
 
-    def _copy(self, attempt: Attempt, press: KeyPress, nonce: str, step: Send, deadline: float) -> Fate | None:
-        """Send one copy of the attempt, and judge its answer."""
+    def _copy(self, attempt: Attempt, press: KeyPress, nonce: str, step: Send, write_by: float) -> Fate | None:
+        """Send one copy of the attempt, and judge its answer; None also if it could not be written in time."""
         self._run.busy_for(self._pace.request + self._pace.redis)
         result: Answer | ApiError
         credentials = cast(Credentials, self._credentials)
         try:
             result = self._parts.client.send_dtmf(
-                press, credentials, nonce=nonce, signed_at=step.mark.signed_at, not_after=deadline
+                press, credentials, nonce=nonce, signed_at=step.mark.signed_at, not_after=write_by
             )
         except TooLate:
-            return attempt.out_of_time()
+            attempt.pause_s = 0
+            return None
         except ApiError as error:
             result = error
         attempt.copies += 1

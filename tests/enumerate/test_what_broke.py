@@ -41,6 +41,17 @@ def test_v3_a_late_copy_within_the_hold_is_heard_before_the_next_task(world: Wor
     assert story.ms >= HOLD_MS
 
 
+@BURNS
+def test_v3_a_run_that_slept_for_longer_than_the_hold_asks_before_it_writes(world: World, burns: bool) -> None:
+    """Its task was given up before its deadline, the hold is over, and a later digit was heard."""
+    internal = Rule(match=Match(requests=1), error=Error(code="InternalError"))
+    tasks = [task("t1", "1"), task("t2", "2", on_failure="continue")]
+    story = Story(world, internal, burn=burns).play(tasks, {("run1", "claim done", 1): do.SLEEP})
+    assert story.heard == "2"
+    assert story.states() == {"t1": "unknown", "t2": "sent"}
+    assert story.limits == {}
+
+
 def test_v4_a_copy_that_outlived_the_memory_of_nonces_is_refused_for_its_age(world: World) -> None:
     story = Story(world, nonce_memory=60, timestamp_window=30)
     world.reset(story._scene, {("run1", "answer", 1): do.STOP})

@@ -213,10 +213,10 @@ def test_a_task_whose_deadline_passed_in_the_queue_is_not_sent(stage: Stage) -> 
 
 def test_no_request_is_sent_after_the_deadline(stage: Stage) -> None:
     """The client looks at the clock once more right before it writes."""
-    stage.enqueue("t1", "12")
+    stage.enqueue("t1", "12", expires_in=1)
 
     def too_late() -> TooLate:
-        stage.desk.deadline_over("t1")
+        stage.passed(stage.api.heard[-1].not_after)
         return TooLate("the deadline passed")
 
     stage.api.cues = [OK, too_late]

@@ -43,7 +43,10 @@ class Heartbeat:
             # A channel may have come back to this process while a run that lost it still waits for its answer.
             # The queue answers by channel, so the two are asked for one after the other.
             by_channel = {run.ch: run for run in runs}
-            lost = self._queue.beat((run.ch, run.token) for run in by_channel.values())
-            for ch in lost:
-                by_channel[ch].lost = True
+            lost = set(self._queue.beat((run.ch, run.token) for run in by_channel.values()))
+            for ch, run in by_channel.items():
+                if ch in lost:
+                    run.lost = True
+                else:
+                    run.vouched = now
             runs = [run for run in runs if by_channel[run.ch] is not run]
