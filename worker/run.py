@@ -309,7 +309,8 @@ class _Serve:
             # A successor that gave the attempt up has held the channel since, but no longer than that.
             write_by = min(deadline, self._run.vouched + self._pace.hold)
             if clock() >= write_by:
-                return self._insist(self._claim)
+                # Let go and not claimed again: what this run knows of its copies goes with the mark.
+                return self._release(attempt, 0)
             fate = self._copy(attempt, press, nonce, step, write_by)
             if fate:
                 return self._settle(step, fate)
