@@ -30,7 +30,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Ite
     with Ground(tmp_path_factory.mktemp("fleet"), simulator, DTMF_CONCURRENCY=16, **QUICK) as ground:
         ground.start(*FOUR)
         yield ground
-        assert ground.faults() == []
+        assert not (faults := ground.faults()), "\n".join(faults)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         writable = opened.enter_context(Pages(ground.env, folder, DTMF_FLOWER_WRITABLE=1))
         ground.start(*WORKERS)
         yield Office(ground, Scene(ground), shown.wait(), writable.wait())
-        assert ground.faults() == []
+        assert not (faults := ground.faults()), "\n".join(faults)
 
 
 def line_of(name: str) -> Line:

@@ -48,7 +48,7 @@ def bash(script: str, folder: Path, **more: str) -> "subprocess.CompletedProcess
         env=env | more,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 

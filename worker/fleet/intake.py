@@ -7,6 +7,7 @@ fleet at a time, so one list is one order; each worker stands ready to be it.
 import base64
 import logging
 import secrets
+import string
 import threading
 from collections.abc import Callable, Iterable
 
@@ -32,6 +33,7 @@ _PUBLISHED_AT_ONCE = 20
 # A task's message has 1 or 2 KB. All dead letters together must leave Redis room for what waits.
 _KEPT_BYTES = 8 * 1024
 _POLL_S = 0.02
+_ALPHABET = string.ascii_lowercase + string.digits
 _STAND_BY_S = 0.2
 
 
@@ -108,7 +110,7 @@ class Intake:
                 yield raw, task.to_new(task_id, self._vault)
 
     def _bury(self, raw: str | TooLarge, error: BadMessage) -> DeadLetter:
-        number, letter = secrets.token_hex(6), ""
+        number, letter = "".join(secrets.choice(_ALPHABET) for _ in range(8)), ""
         if isinstance(raw, str) and len(raw) <= _KEPT_BYTES:
             text = base64.b64encode(raw.encode(errors="surrogateescape")).decode()
             letter = self._vault.encrypt(text, number)
