@@ -35,5 +35,6 @@ class WakeUps(AMQP):
             # Celery counts its own messages alone, and would take some that wait behind runs which the sweeper began.
             qos = consumer.channel.qos
             may_take = qos.can_consume
-            qos.can_consume = lambda: fleet.slots.free > 0 and may_take()
+            # Nor may a worker that stops take back what it has just handed over.
+            qos.can_consume = lambda: fleet.slots.free > 0 and not fleet.stopping.is_set() and may_take()
         return consumer

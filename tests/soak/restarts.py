@@ -34,6 +34,7 @@ def play(ground: Ground, seconds: float) -> Result:
     longest = [gap for told, gone in stops for gap in gaps_across(gaps, channels, told, gone + 1)]
     result.see("longest gap on a channel in a restart, p50", percentile(longest, 50), "s")
     result.see("longest gap on a channel in a restart, p99", percentile(longest, 99), "s", at_most=1)
+    result.see("longest gap on a channel in a restart, longest", max(longest), "s")
     result.see("from SIGTERM to the end, longest", max(gone - told for told, gone in stops), "s", at_most=15)
     result.must(set(statuses) == {0}, f"workers ended with status {sorted(set(statuses))}")
     result.broken += ground.faults()

@@ -24,5 +24,5 @@ elseif ARGV[5] == '1' then
   redis.call('HSET', key, 'throttled', 1)
 end
 drop_token(ch)
-redis.call('ZADD', DUE, now + (pause > 0 and pause or 1000), ch)
+redis.call('ZADD', DUE, now + (pause > 0 and pause or HANDED_MS), ch)
 return { 'HANDED' }

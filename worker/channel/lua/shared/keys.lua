@@ -8,6 +8,9 @@ local INTAKE = 'dtmf:intake'
 local REFUSALS = 'dtmf:refusals'
 local DEAD_LETTERS = 'dtmf:dead'
 
+-- When the sweepers look at a channel that was handed over: its message may have died with a worker that stops.
+local HANDED_MS = 250
+
 local function channel_key(ch) return 'dtmf:ch:' .. ch end
 local function queue_key(ch) return 'dtmf:q:' .. ch end
 local function task_key(id) return 'dtmf:t:' .. id end

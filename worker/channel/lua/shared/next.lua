@@ -69,7 +69,7 @@ local function next_step(env, ch)
     return { 'EMPTY' }
   end
   if env.stop then
-    leave(ch, env, env.now + 1000)
+    leave(ch, env, env.now + HANDED_MS)
     return { 'HANDED' }
   end
   local channel = read_hash(key)
