@@ -1,29 +1,14 @@
 """Credentials and secret keys: what a run does without them, or with others than a digit was sent under."""
 
-from collections.abc import Callable
-
 import pytest
 
+from tests.run.answers import LOST, USED
 from tests.run.stage import CH, CREDENTIALS, KEY, OTHER_KEY, Stage
 from worker.ccc import (
     Credentials,
-    Gone,
-    NotExecuted,
-    Refused,
-    ReplayRefused,
     Unanswered,
-    Undetermined,
 )
 from worker.vault import Vault
-
-LOST = Unanswered("no answer")
-SetUp = Callable[..., Stage]
-REFUSED = Refused("no", "Forbidden.RAM", 403)
-UNSENT = Unanswered("no connection", written=False)
-THROTTLED = NotExecuted("throttled", "Throttling.User", 429, "req-throttled")
-INTERNAL = Undetermined("internal error", "InternalError", 500, "req-internal")
-USED = ReplayRefused("nonce used", "SignatureNonceUsed", 400, "req-used")
-GONE = Gone("gone", "NotExists.ChannelId", 404, "req-gone")
 
 
 def test_a_dead_runs_digit_is_sent_again_under_its_own_nonce(stage: Stage) -> None:

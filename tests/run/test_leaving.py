@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.channel.desk import eventually, place
+from tests.run.answers import GONE, LOST, THROTTLED, UNSENT, USED
 from tests.run.stage import CH, CREDENTIALS, OK, Stage
-from tests.run.test_serve import GONE, LOST, THROTTLED, UNSENT, USED
 from worker.ccc import Answer, ApiError, NotExecuted
 from worker.channel.steps import Left, Verdict
 from worker.lease import Run

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.run.answers import GONE, LOST, THROTTLED, USED
 from tests.run.stage import CH, OK, Stage
-from tests.run.test_serve import GONE, LOST, THROTTLED, USED
 from worker.ccc import Answer, ApiError
 
 WHEN = ["before", "after"]

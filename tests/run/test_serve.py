@@ -5,26 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.run.answers import GONE, INTERNAL, LOST, REFUSED, THROTTLED, UNSENT, USED
 from tests.run.stage import CH, OK, Stage
 from worker.ccc import (
-    Gone,
-    NotExecuted,
     Refused,
     Rejected,
-    ReplayRefused,
     TooLate,
-    Unanswered,
-    Undetermined,
 )
 
-LOST = Unanswered("no answer")
 SetUp = Callable[..., Stage]
-REFUSED = Refused("no", "Forbidden.RAM", 403)
-UNSENT = Unanswered("no connection", written=False)
-THROTTLED = NotExecuted("throttled", "Throttling.User", 429, "req-throttled")
-INTERNAL = Undetermined("internal error", "InternalError", 500, "req-internal")
-USED = ReplayRefused("nonce used", "SignatureNonceUsed", 400, "req-used")
-GONE = Gone("gone", "NotExists.ChannelId", 404, "req-gone")
 
 
 def test_digits_are_sent_in_the_order_in_which_their_tasks_were_enqueued(stage: Stage) -> None:
