@@ -125,8 +125,9 @@ class SendDtmf(_CeleryTask):
             QueueUnavailable: Redis did not answer.
         """
         task_id = check_task_id(task_id) if task_id is not None else str(uuid.uuid4())
-        callbacks = callbacks_of(options)
+        callbacks = None
         try:
+            callbacks = callbacks_of(options)
             ch = self.door.enqueue(task_id, self._task(args, kwargs, options), callbacks)
         except (InvalidTask, NotAccepted) as error:
             if self.on_refusal is None:
