@@ -9,19 +9,24 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.enumerate.cases import Tally
-from tests.enumerate.kinds import KINDS
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.enumerate.cases import Known, Tally
+from tests.enumerate.kinds import KINDS, Kind
 from tests.enumerate.world import World, world_of
 from worker.channel.server import connect
 from worker.local.redis import LocalRedis
 
-Job = tuple[int, int]
-_WORLD: list[World] = []
+# A kind by its number, and some of its scenes by theirs.
+Job = tuple[int, list[int]]
+Result = tuple[Job, float, "Tally"]
 
 
 @contextmanager
@@ -34,63 +39,96 @@ def a_world() -> Iterator[World]:
         client.close()
 
 
-def play_jobs(
-    jobs: "multiprocessing.Queue[Job | None]", results: "multiprocessing.Queue[tuple[str, float, Tally]]"
-) -> None:
+def play_jobs(jobs: "multiprocessing.Queue[Job | None]", results: "multiprocessing.Queue[Result]") -> None:
     """One process: play scenes until there are no more."""
     logging.disable(logging.CRITICAL)
+    known = Known()
     with a_world() as world:
         while job := jobs.get():
             kind = KINDS[job[0]]
-            began = time.monotonic()
-            tally = kind.play(world, kind.scenes[job[1]])
-            results.put((kind.name, time.monotonic() - began, tally))
+            began, total = time.monotonic(), Tally()
+            for scene in job[1]:
+                total.add(kind.play(world, kind.scenes[scene], known))
+            results.put((job, time.monotonic() - began, total))
+
+
+def jobs_of(number: int, kind: Kind, *, every: bool) -> list[Job]:
+    """The scenes of a kind: each a job; where cases that are alike are played once, those with the same outcome."""
+    chosen = set(kind.scenes if every else kind.usual)
+    groups: dict[object, list[int]] = {}
+    for place, scene in enumerate(kind.scenes):
+        if scene in chosen:
+            groups.setdefault(scene.outcome if kind.once else place, []).append(place)
+    return [(number, group) for group in groups.values()]
 
 
 def main(wanted: str = "", *, every: bool = False) -> int:
     """Play the usual scenes, or every one, of all kinds, or of those whose name holds a word."""
     began = time.monotonic()
-    jobs: multiprocessing.Queue[Job | None] = multiprocessing.Queue()
-    results: multiprocessing.Queue[tuple[str, float, Tally]] = multiprocessing.Queue()
     kinds = [(number, kind) for number, kind in enumerate(KINDS) if wanted in kind.name]
-    chosen = {number: set(kind.scenes if every else kind.usual) for number, kind in kinds}
-    all_jobs = [(k, s) for k, kind in kinds for s, scene in enumerate(kind.scenes) if scene in chosen[k]]
-    processes = [
-        multiprocessing.Process(target=play_jobs, args=(jobs, results), daemon=True) for _ in range(os.cpu_count() or 1)
-    ]
-    for process in processes:
-        process.start()
-    for job in [*all_jobs, *[None] * len(processes)]:
-        jobs.put(job)
-    total, times = Tally(), Counter[str]()
-    scenes = Counter[str]()
-    for number, _ in enumerate(all_jobs, start=1):
-        name, took, tally = results.get()
+    jobs = [job for number, kind in kinds for job in jobs_of(number, kind, every=every)]
+    # The longest first, so that all processors are busy to the end.
+    jobs.sort(key=lambda job: len(job[1]), reverse=True)
+    rows = {kind.name: Row() for _, kind in kinds}
+    total = Tally()
+    for (number, scenes), took, tally in track(results_of(jobs), "cases", len(jobs), console=Console(stderr=True)):
+        row = rows[KINDS[number].name]
+        row.scenes, row.seconds = row.scenes + len(scenes), row.seconds + took
+        row.tally.add(tally)
         total.add(tally)
-        scenes[name] += 1
-        times[name] += int(took * 1000)
-        if sys.stderr.isatty():
-            print(f"{number} of {len(all_jobs)} scenes, {total.broken} broken", end="\r", file=sys.stderr)
-    for process in processes:
-        process.join()
-    show(total, scenes, times)
-    print(f"{total.cases.total():,} cases in {time.monotonic() - began:.0f} s on {len(processes)} processors")
+    show(rows, total)
+    seconds = time.monotonic() - began
+    print(f"{total.cases:,} cases, {total.played:,} of them played, in {seconds:.0f} s on {processors()} processors")
     if total.broken:
         print(f"\n{total.broken} broke a promise. The shortest:\n{total.story}")
     return 1 if total.broken else 0
 
 
-def show(total: Tally, scenes: Counter[str], times: Counter[str]) -> None:
-    """The table."""
-    print(f"{'what happens, at every moment':45} {'scenes':>7} {'cases':>8} {'s':>6}")
-    for kind in KINDS:
-        if kind.name in scenes:
-            cases = total.cases[kind.name]
-            print(f"{kind.name:45} {scenes[kind.name]:7,} {cases:8,} {times[kind.name] / 1000:6.0f}")
-    print("\nDocumented limits that showed, in so many cases:")
+def processors() -> int:
+    """How many there are."""
+    return os.cpu_count() or 1
+
+
+def results_of(jobs: list[Job]) -> Iterator[Result]:
+    """Play jobs on all processors."""
+    waiting: multiprocessing.Queue[Job | None] = multiprocessing.Queue()
+    results: multiprocessing.Queue[Result] = multiprocessing.Queue()
+    processes = [
+        multiprocessing.Process(target=play_jobs, args=(waiting, results), daemon=True) for _ in range(processors())
+    ]
+    for process in processes:
+        process.start()
+    for job in [*jobs, *[None] * len(processes)]:
+        waiting.put(job)
+    for _ in jobs:
+        yield results.get()
+    for process in processes:
+        process.join()
+
+
+@dataclass
+class Row:
+    """What came of a kind."""
+
+    scenes: int = 0
+    seconds: float = 0
+    tally: Tally = field(default_factory=Tally)
+
+
+def show(rows: dict[str, Row], total: Tally) -> None:
+    """The tables."""
+    table = Table("what happens, at every moment", "scenes", "cases", "played", "s")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, row in rows.items():
+        tally = row.tally
+        table.add_row(name, f"{row.scenes:,}", f"{tally.cases:,}", f"{tally.played:,}", f"{row.seconds:.0f}")
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    console.print("Documented limits that showed, in so many of the cases that were played:")
     for limit, cases in sorted(total.limits.items()):
-        print(f"  {limit}: {cases:,}")
-    print()
+        console.print(f"  {limit}: {cases:,}", markup=False)
+    console.print()
 
 
 if __name__ == "__main__":

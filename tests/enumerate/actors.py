@@ -1,8 +1,9 @@
 """The actors of a world, and what they are given in the place of Redis, of the clock and of the event to stop."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from greenlet import greenlet
@@ -108,6 +109,19 @@ class Actor:
         self.stopping = Stopping(world)
         self.heartbeat = Heartbeat(world.queue, BEAT_MS / 1000)
         self.greenlet = greenlet(lambda: play(self))
+
+    @property
+    def kind(self) -> str:
+        """Its name without its number."""
+        return self.name.rstrip("0123456789")
+
+    def frames(self) -> Iterator[FrameType]:
+        """The functions of the worker's, and its play, in which it stands still; the innermost first."""
+        frame = self.greenlet.gr_frame
+        while frame:
+            if "/worker/" in frame.f_code.co_filename or frame.f_code.co_name in {"play", "_call"}:
+                yield frame
+            frame = frame.f_back
 
     @property
     def over(self) -> bool:

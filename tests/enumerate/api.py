@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.enumerate.watch import Press
 from worker.ccc import Answer, Credentials, KeyPress, TooLate, Unanswered, parse_answer
 from worker.ccc.classify import raise_for
 from worker.ccc.signing import Stamp, sign_request
@@ -23,7 +24,7 @@ class Copy:
     """One request that was written.
 
     Attributes:
-        nonce: of its attempt.
+        press: its attempt.
         key: the digit.
         looked_at: the clock when the worker looked at the deadline for the last time, in s.
         written_at: the clock when it was written.
@@ -31,10 +32,11 @@ class Copy:
         code: what the API answered, "" if no answer was made.
         heard: the number of the digit that it executed, if it did.
         by: who wrote it.
+        dropped: the answer will not arrive.
         read: the run read the answer.
     """
 
-    nonce: str
+    press: Press
     key: str
     looked_at: float
     written_at: float
@@ -42,20 +44,27 @@ class Copy:
     by: str
     code: str = ""
     heard: int | None = None
+    dropped: bool = False
     read: bool = False
 
 
 class Api:
     """Stands in for CccClient.
 
-    at is called at each boundary; it may never return (the worker died), and answers whether the network loses what
-    is on its way there. changed is called when something is written; who names
+    press_of knows the attempt of a nonce. at is called at each boundary; it may never return (the worker died), and
+    answers whether the network loses what is on its way there. changed is called when something is written; who names
     the actor that has the word.
     """
 
     def __init__(
-        self, at: Callable[[str], bool], now: Callable[[], float], changed: Callable[[], None], who: Callable[[], str]
+        self,
+        press_of: Callable[[str], Press],
+        at: Callable[[str], bool],
+        now: Callable[[], float],
+        changed: Callable[[], None],
+        who: Callable[[], str],
     ) -> None:
+        self._press_of = press_of
         self._at = at
         self._now = now
         self._changed = changed
@@ -85,7 +94,7 @@ class Api:
         if looked_at >= not_after:
             raise TooLate("too late")
         lost = self._at("request")
-        copy = Copy(nonce, press.dtmf, looked_at, clock(), not_after, self._who())
+        copy = Copy(self._press_of(nonce), press.dtmf, looked_at, clock(), not_after, self._who())
         self.copies.append(copy)
         self._changed()
         if lost:
@@ -95,8 +104,8 @@ class Api:
         copy.heard = exchange.heard
         answer = exchange.answer
         copy.code = answer.code if answer else ""
-        dropped = exchange.plan.drop is not None
-        if self._at("answer") or dropped or answer is None:
+        copy.dropped = exchange.plan.drop is not None
+        if self._at("answer") or copy.dropped or answer is None:
             raise Unanswered("the answer was lost")
         copy.read = True
         parsed = parse_answer(answer.status, answer.content_type, answer.body)

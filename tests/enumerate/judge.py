@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from tests.enumerate.actors import LIMITS
 from tests.enumerate.acts import EXPIRE, HANG, LOSE, LOSE_AND_LEAVE, RESTART, SLEEP, STOP
@@ -45,15 +44,12 @@ class Judge:
         self.copies: dict[Place, list[tuple[Press, Copy]]] = {}
         self.heard: list[tuple[Press, Copy]] = []
         for copy in self.world.api.copies:
-            press = self.world.watch.press_of(copy.nonce)
-            self.copies.setdefault(press[:2], []).append((press, copy))
+            self.copies.setdefault(copy.press[:2], []).append((copy.press, copy))
         executed = [copy for copy in self.world.api.copies if copy.heard]
         for copy in sorted(executed, key=lambda copy: copy.heard or 0):
-            self.heard.append((self.world.watch.press_of(copy.nonce), copy))
-        steps = self.world.trace
-        hit = [step for step, (_, _, act) in pairwise(steps) if act in DISTURBANCES]
-        self.silenced = {who for _, who, _ in hit}
-        self.disturbed = self.world.restarted or bool(hit)
+            self.heard.append((copy.press, copy))
+        self.silenced = self.world.disturbed(DISTURBANCES)
+        self.disturbed = self.world.restarted or bool(self.silenced)
         self.each_task_has_one_record()
         self.nothing_is_heard_twice_or_out_of_order()
         for task in self.order:

@@ -132,6 +132,6 @@ def test_a_server_that_lost_a_refusal_presses_twice_if_refusals_burn_no_nonce(
 def test_no_other_limit_shows(world: World, outcome: str, limits: set[str]) -> None:
     """A run that falls asleep at each moment, and wakes up when all is over."""
     play = Play(world)
-    play.one_act("wakes last", Scene((1, 1), outcome, int(outcome != "answered"), go_on=True), do.SLEEP)
+    play.one_act(Scene((1, 1), outcome, int(outcome != "answered"), go_on=True), do.SLEEP)
     assert not play.tally.broken, play.tally.story
     assert set(play.tally.limits) == limits

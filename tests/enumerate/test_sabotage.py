@@ -205,9 +205,9 @@ def sabotaged(client: Redis, old: str, new: str) -> Iterator[Play]:
 def play(found: Play, acts: tuple[Do, ...], scene: Scene) -> int:
     """How many cases broke a promise."""
     if len(acts) == 1:
-        found.one_act("sabotage", scene, acts[0])
+        found.one_act(scene, acts[0])
     else:
-        found.two_acts("sabotage", scene, acts[0], acts[1])
+        found.two_acts(scene, acts[0], acts[1])
     return found.tally.broken
 
 

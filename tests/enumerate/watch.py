@@ -73,7 +73,7 @@ class Watch:
 
     def copies(self, press: Press) -> list["Copy"]:
         """The copies of an attempt that were written."""
-        return [copy for copy in self._world.api.copies if self.press_of(copy.nonce) == press]
+        return [copy for copy in self._world.api.copies if copy.press == press]
 
     def look(self) -> tuple[str | int, ...]:
         """The command that shows how things stand in Redis."""
@@ -126,12 +126,12 @@ class Watch:
             sole = len(copies) == 1 and copies[0].read and copies[0].code.startswith(right)
             insist(sole, f"I3: {mark} was marked, and {former} had not just one copy that was refused")
         for former in self.marked - {mark}:
-            if given[former.task].ch == given[mark.task].ch and not self._closed(former):
+            if given[former.task].ch == given[mark.task].ch and not self.closed(former):
                 hold_over = former in self.given_up and self.given_up[former] + HOLD_MS <= self._world.now_ms
                 insist(hold_over, f"I4: {mark} was marked while {former} was open")
         self.marked.add(mark)
 
-    def _closed(self, press: Press) -> bool:
+    def closed(self, press: Press) -> bool:
         """No copy of the attempt can be executed any more, and somebody knows."""
         copies = self.copies(press)
         known = any(copy.read and copy.code in {"OK", "SignatureNonceUsed"} for copy in copies)

@@ -6,10 +6,10 @@ actor that is not given the word again has died, as by kill -9; one that is give
 """
 
 import json
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 from unittest.mock import patch
@@ -24,6 +24,7 @@ from worker.ccc import StaticCredentials
 from worker.channel.server import OUTAGE
 from worker.door import Door
 from worker.fleet.sweeper import Sweeper
+from worker.record import Record
 from worker.run import Defaults, Pace, Parts, serve
 from worker.simulator.scene import Scene as SimulatorScene
 from worker.task import check_task
@@ -73,7 +74,8 @@ class World:
         self.queue = TimedQueue(client, self)
         self._staged = StagedQueue(client, self)
         self._pass_time: str = self.redis.script_load((LUA / "pass_time.lua").read_text(encoding="utf-8"))
-        self.api = Api(self.at, self.seconds, self._change, self._who)
+        self._dump: str = self.redis.script_load((LUA / "dump.lua").read_text(encoding="utf-8"))
+        self.api = Api(self.watch.press_of, self.at, self.seconds, self._change, self._who)
         self.door = Door(cast(Any, SimpleNamespace(secret_keys=[KEY])))
         self.door.queue = self._staged
         self.actors: list[Actor] = []
@@ -81,10 +83,15 @@ class World:
     def seconds(self) -> float:
         return self.now_ms / 1000
 
-    def reset(self, scene: SimulatorScene | None = None, acts: Mapping[Any, Act] | None = None) -> None:
-        """Everything as at the beginning of a case."""
+    def reset(
+        self,
+        scene: SimulatorScene | None = None,
+        acts: Mapping[Any, Act] | None = None,
+        look: Callable[[int, Actor], object] | None = None,
+    ) -> None:
+        """Everything as at the beginning of a case; look: called with each moment, and who has come to it."""
         self.end()
-        random.seed(0)
+        self._look = look
         self.now_ms = BEGIN_MS
         with self.redis.pipeline(transaction=False) as pipe:
             pipe.flushdb()
@@ -104,7 +111,7 @@ class World:
         self.given: dict[str, SimpleNamespace] = {}
         self.refused: dict[str, str] = {}
         self.asked: list[Asked] = []
-        self._next_beat = BEGIN_MS + BEAT_MS
+        self.next_beat = BEGIN_MS + BEAT_MS
         self._late = False
         self.current: Actor | None = None
         self.api.reset(scene or SimulatorScene())
@@ -236,6 +243,8 @@ class World:
             if self.counts and (self.changes, actor) != self._before:
                 self.distinct.append(self.moment)
             self._before = (self.changes, actor)
+            if self._look and self.counts:
+                self._look(self.moment, actor)
             cue = (actor.name, actor.at)
             self._cues[cue] += 1
             act = self.acts.get(self.moment) or self.acts.get((*cue, self._cues[cue]))
@@ -288,12 +297,12 @@ class World:
         """Time passes; whoever is awake gives signs of life."""
         while self.now_ms < to_ms:
             awake = [actor for actor in self.actors if len(actor.heartbeat) and actor.beats]
-            self._next_beat = max(self._next_beat, self.now_ms + 1)
-            self.now_ms = min(to_ms, self._next_beat) if awake else to_ms
+            self.next_beat = max(self.next_beat, self.now_ms + 1)
+            self.now_ms = min(to_ms, self.next_beat) if awake else to_ms
             self._late = True
             self._change()
-            if self.now_ms >= self._next_beat:
-                self._next_beat = self.now_ms + BEAT_MS
+            if self.now_ms >= self.next_beat:
+                self.next_beat = self.now_ms + BEAT_MS
                 for actor in awake:
                     actor.heartbeat.beat()
 
@@ -328,6 +337,15 @@ class World:
             self.redis.copy(key, key.removeprefix("harness:disk:"))
         self.watch.take_as_it_is(json.loads(self.redis.execute_command(*self.watch.look())))
 
+    def dump(self) -> dict[str, Any]:
+        """All that the server holds."""
+        dump: dict[str, Any] = json.loads(self.redis.evalsha(self._dump, 0))
+        return {**dump, "records": [Record.model_validate_json(record) for record in dump["records"]]}
+
+    def disturbed(self, acts: Container[str]) -> set[str]:
+        """To whom one of these acts happened."""
+        return {who for (_, who, _), (_, _, act) in pairwise(self.trace) if act in acts}
+
     def stream(self) -> list[dict[str, Any]]:
         """The records, in the order in which tasks ended."""
         return [json.loads(fields["record"]) for _, fields in self.redis.xrange("dtmf:records")]
@@ -350,6 +368,8 @@ def world_of(client: Redis, alter: Callable[[str, str], str] = lambda _, text: t
     with ExitStack() as stack:
         for module in ("clock", "run", "door"):
             stack.enter_context(patch(f"worker.{module}.time", OwnTime(world)))
+        # Pauses that are the same whatever was before.
+        stack.enter_context(patch("worker.attempt.random.uniform", lambda _, most: most))
         try:
             yield world
         finally:
