@@ -1,8 +1,8 @@
 """What the answers to the copies of one attempt mean: the rules of docs/protocol.md, without any input or output.
 
 Doubt: an earlier copy of the attempt may exist, sent by this run (an unanswered one) or by another (the mark was
-found, or the task is older than the server's boot). A new nonce is taken only if exactly one copy was sent and it
-was answered.
+found, or the task is older than the server's boot). A next attempt is made only if exactly one copy was sent and it
+was answered; it has the same nonce, unless the API has used that up.
 """
 
 import random
@@ -25,6 +25,7 @@ class Fate:
         verdict: what settle is told.
         may_arrive: a copy may still be on its way; the channel must be held.
         retry_s: for RETRY, the pause before the next attempt.
+        nonce_used: for RETRY, that needs a new nonce.
         answer: of the API, where it said OK.
         error: of the API, where it said anything else.
     """
@@ -32,6 +33,7 @@ class Fate:
     verdict: Verdict
     may_arrive: bool = False
     retry_s: float = 0
+    nonce_used: bool = False
     answer: Answer | None = None
     error: ApiError | None = None
 
@@ -54,7 +56,8 @@ class Attempt:
     Attributes:
         number: of the attempt at its digit, from 1.
         doubt: an earlier copy may exist.
-        throttled: a copy was refused as not executed while another may exist. Either may have burnt the nonce.
+        throttled: a copy under this nonce was refused as not executed, of this attempt or of the one before. It may
+            have burnt the nonce.
         resend: the task wants a digit of unknown fate pressed again.
         copies: how many this run sent.
         pause_s: after judge answered None, how long to wait before the next copy.
@@ -88,8 +91,7 @@ class Attempt:
             case NotExecuted():
                 return self._retry(result)
             case ReplayRefused():
-                # Whichever copy used the nonce up, no other can be executed any more.
-                return Fate(Verdict.UNKNOWN if self.throttled else Verdict.PRESUMED, error=result)
+                return self._nonce_used(result)
             case Undetermined() if self.resend and not self.doubt:
                 return self._retry(result)
             case Refused() if not self.doubt:
@@ -101,6 +103,15 @@ class Attempt:
                 return Fate(Verdict.UNKNOWN, may_arrive=True, error=result)
             case _:
                 return Fate(Verdict.FAILED, error=result)
+
+    def _nonce_used(self, error: ReplayRefused) -> Fate:
+        """Whichever copy used the nonce up, no other can be executed any more."""
+        if not self.throttled:
+            return Fate(Verdict.PRESUMED, error=error)
+        if self.doubt:
+            return Fate(Verdict.UNKNOWN, error=error)
+        # Each copy was answered, and none was executed: a refusal has burnt the nonce.
+        return Fate(Verdict.RETRY, nonce_used=True, error=error)
 
     def _retry(self, error: ApiError) -> Fate:
         return Fate(Verdict.RETRY, retry_s=max(back_off(self.number), _asked_pause(error)), error=error)

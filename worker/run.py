@@ -205,6 +205,7 @@ class _Serve:
             "error": None if answer else _error_name(fate),
             "gone": fate.gone,
             "throttled": fate.throttled_ms,
+            "nonce_used": fate.nonce_used or None,
             "answer": self._parts.vault.encrypt(json.dumps(answer.contexts()), step.mark.task) if answer else None,
         }
 
@@ -277,7 +278,7 @@ class _Serve:
             return self._settle(step, attempt.out_of_time())
         try:
             payload = self._open(step)
-            nonce = self._parts.vault.nonce(step.mark.kid, step.mark.task, step.mark.digit, step.mark.attempt)
+            nonce = self._parts.vault.nonce(step.mark.kid, step.mark.task, step.mark.digit, step.mark.nonce)
             press = self._key_press(payload, step.mark.digit)
             self._pause_after_ms = max(payload.gap_ms, payload.pauses_ms[step.mark.digit - 1])
         except UnknownSecretKey as error:

@@ -65,8 +65,8 @@ class Vault:
         """Whether nonces of the secret key with this fingerprint can be derived."""
         return kid in self._nonce_keys
 
-    def nonce(self, kid: str, task: str, digit: int, attempt: int) -> str:
-        """The nonce of an attempt, 128 bits in hex: the same for every worker that ever sends this attempt.
+    def nonce(self, kid: str, task: str, digit: int, number: int) -> str:
+        """A nonce of a digit by its number, 128 bits in hex: the same for every worker that ever sends it.
 
         Raises:
             UnknownSecretKey: if the key of that fingerprint is not among the secret keys.
@@ -74,8 +74,8 @@ class Vault:
         key = self._nonce_keys.get(kid)
         if key is None:
             raise UnknownSecretKey(f"the secret key {kid} is not in DTMF_SECRET_KEYS; add it at the end")
-        # A task id holds no slash, so no two attempts share a text.
-        return hmac.new(key, f"{task}/{digit}/{attempt}".encode(), hashlib.sha256).hexdigest()[:32]
+        # A task id holds no slash, so no two nonces share a text.
+        return hmac.new(key, f"{task}/{digit}/{number}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def encrypt(self, text: str, owner: str) -> str:
         """Text as it may stand in Redis. owner: id of the task that it belongs to, without a line break."""

@@ -94,7 +94,7 @@ class Worker:
 
 def nonce(mark: Mark) -> Nonce:
     """What stands for the nonce that the vault would derive."""
-    return mark.task, mark.digit, mark.attempt
+    return mark.task, mark.digit, mark.nonce
 
 
 def settle(desk: Desk, worker: Worker) -> Step:
@@ -118,4 +118,5 @@ def settle(desk: Desk, worker: Worker) -> Step:
         gone=fate.gone,
         error="TheError",
         code=code,
+        nonce_used=fate.nonce_used or None,
     )

@@ -31,7 +31,7 @@ class Channels(RuleBasedStateMachine):
         self.workers = [Worker(name) for name in ("ann", "bob", "cid")]
         self.order: dict[str, list[str]] = {"a": [], "b": []}
         self.attempts: dict[tuple[str, int], int] = {}
-        self.sole_refusals: set[Nonce] = set()
+        self.sole_refusals: set[tuple[str, int, int]] = set()
         self.given_up: set[Nonce] = set()
         self.recorded: dict[str, Record] = {}
 
@@ -119,7 +119,9 @@ class Channels(RuleBasedStateMachine):
         if step is not Left.STALE and worker.fate.verdict is Verdict.UNKNOWN and worker.fate.may_arrive:
             self.given_up.add(nonce)
         if step is not Left.STALE and worker.fate.verdict is Verdict.RETRY:
-            self.sole_refusals.add(nonce)
+            mark = worker.step.mark if worker.step else None
+            assert mark
+            self.sole_refusals.add((mark.task, mark.digit, mark.attempt))
         if lost == "after":
             worker.unsure = True
         elif step is Left.STALE and worker.unsure:
@@ -209,6 +211,8 @@ class Channels(RuleBasedStateMachine):
                 assert attempt in {known, known + 1}
                 assert attempt == 1 or (task, digit, attempt - 1) in self.sole_refusals
                 self.attempts[task, digit] = attempt
+                nonce = int(channel["nonce"])
+                assert nonce == 1 or (task, digit, nonce - 1) in self.api.used, "two nonces under which it is taken"
 
     def i5_a_task_waits_or_has_one_record(self) -> None:
         stream = self.desk.stream()

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from tests.enumerate.actors import LIMITS
 from tests.enumerate.acts import EXPIRE, HANG, LOSE, LOSE_AND_LEAVE, RESTART, SLEEP, STOP
 from tests.enumerate.api import Copy
-from tests.enumerate.watch import HOLD_MS, Press, insist
+from tests.enumerate.watch import HOLD_MS, USED, Press, insist
 from tests.enumerate.world import Asked, World
 from worker.record import Outcome, Record, State
 
-KEPT = {"dtmf:records", "dtmf:waiting"}
+KEPT = {"dtmf:records", "dtmf:waiting", "dtmf:burns"}
 FULL = {State.SENT, State.PRESUMED}
 BREAKS = {State.FAILED, State.EXPIRED, State.UNKNOWN}
 FINAL = ("NotExists", "InvalidParameter")
-USED = "SignatureNonceUsed"
 # The documented limits.
 OUT_OF_ORDER = "V3: a copy that was written after the hold is heard out of order"
 LATE = "V10: a copy that was written after a pause behind the last look at the clock is heard late"
@@ -190,17 +189,16 @@ class Judge:
                     insist(self.burnt_unseen(copies), f"{what}, and was not heard")
                     self.limits[PRESUMED] += 1
             case Outcome.FAILED:
-                sole = len(copies) == 1 and copies[0].read and copies[0].code.startswith(FINAL)
-                last = [copy for press, copy in self.copies.get(place, []) if press.attempt == self.last(place)]
-                sole = sole or (len(last) == 1 and last[0].read and last[0].code.startswith(FINAL))
-                insist(sole and not heard, f"{what}, and that is not certain")
+                last = [copy for press, copy in self.copies.get(place, []) if press.nonce == self.last(place)]
+                sure = all(copy.read for copy in last) and last[-1].code.startswith(FINAL)
+                insist(sure and not heard, f"{what}, and that is not certain")
             case Outcome.NOT_SENT:
                 insist(not heard, f"{what}, and was heard")
             case Outcome.UNKNOWN:
                 insist(self.is_open(record, place, copies), f"{what}, and there is no doubt")
 
     def last(self, place: Place) -> int:
-        return max((press.attempt for press in self.world.watch.marked if press[:2] == place), default=0)
+        return max((press.nonce for press in self.world.watch.marked if press[:2] == place), default=0)
 
     def burnt_unseen(self, copies: list[Copy]) -> bool:
         """A refusal burnt the nonce, and who read it, if anybody, could not tell whoever recorded the digit."""

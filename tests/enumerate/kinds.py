@@ -58,9 +58,9 @@ NEAR = [*scenes([(1,), (2,), (1, 1)], short=True), Scene((1, 1, 1), short=True),
 # Where nothing ends a task but what happens to it; for pairs.
 FEW = [s for s in TWO if len(s.shape) + s.shape[0] == 3 and s.outcome in {"answered", *TELLING} and s.at <= 1]
 EVERY = [*scenes(shapes(3, 3, 9)), *GO_ON, *RESEND, *NONCE_FIRST]
-# All shapes with every outcome; in those of more than three digits at the first digit, since what is over changes
-# nothing for what comes.
-SHAPES = [s for s in EVERY if sum(s.shape) <= 3 or s.at <= 1]
+# All shapes with every outcome; in those of more than three digits at the first one, since what is over changes little
+# for what comes. (A deadline that passes means many attempts, and so many moments.)
+SHAPES = [s for s in EVERY if sum(s.shape) <= 3 or (s.at <= 1 and s.burns and s.outcome not in ALWAYS)]
 LITTLE = [Scene((1, 1)), Scene((1, 1), "throttled", 2), Scene((1, 1), "rejected", 1)]
 
 ENQUEUE = do.enqueue("x1", dtmf="*")

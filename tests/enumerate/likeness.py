@@ -130,6 +130,8 @@ class Look:
                 hash_ = _pairs(contents)
                 mark = self.place(hash_["task"], int(hash_["digit"])) if "task" in hash_ else None
                 return mark, self.hash({name: value for name, value in hash_.items() if name not in LEFT_OUT})
+            case "burns":
+                return key, sorted(contents)
             case _:
                 return key, self.hash(_pairs(contents))
 
@@ -181,7 +183,7 @@ class Look:
             if is_open or self.is_to_come(press) or press[:2] in self.places:
                 written = [self.copy(copy) for copy in copies.get(press, [])]
                 facts = (press in watch.found, press in watch.given_up, hold if is_open else None, self.outcome(press))
-                found.append((self.place(*press[:2]), press.attempt, facts, written))
+                found.append((self.place(*press[:2]), press.nonce, facts, written))
         return found
 
     def is_to_come(self, press: Press) -> bool:
@@ -264,9 +266,9 @@ class Look:
         """A value without names and absolute moments."""
         match value:
             case Mark():
-                return self.place(value.task, value.digit), value.attempt
-            case ["SEND", str(task), int(digit), attempt, _, _, _, doubt, throttled, probe, _, _]:
-                return self.place(task, digit), attempt, doubt, throttled, probe
+                return self.place(value.task, value.digit), value.attempt, value.nonce
+            case ["SEND", str(task), int(digit), attempt, nonce, _, _, _, doubt, throttled, probe, _, _]:
+                return self.place(task, digit), attempt, nonce, doubt, throttled, probe
             case list():
                 return [self.value(one) for one in value]
             case Enum() | bool() | None:

@@ -68,6 +68,13 @@ CUTS = [
         Scene((1, 1)),
     ),
     Cut(
+        "a refused digit keeps its nonce until that is used up",
+        "if verdict.nonce_used or redis.call('SISMEMBER', BURNS, verdict.code or '') == 1 then",
+        "if true then",
+        (do.STOP,),
+        Scene((1,), "throttled", 1, burns=False),
+    ),
+    Cut(
         "the channel is held after a digit of unknown fate",
         "'hold_until', env.now + verdict.pause",
         "'hold_until', env.now",
@@ -141,7 +148,7 @@ CUTS = [
     ),
     Cut(
         "an outcome is not told of the next digit",
-        "redis.call('HDEL', task, 'tried', 'next_attempt')",
+        "redis.call('HDEL', task, 'tried', 'next_attempt', 'nonce', 'refused')",
         "",
         (do.STOP,),
         Scene((2,), "throttled", 1),

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 _SEE = Path(__file__).parent / "lua" / "see.lua"
 # What these codes answer was not executed, and the next attempt may have a nonce of its own.
 REFUSALS = ("Throttling", "ServiceUnavailable", "Forbidden", "InvalidAccessKeyId")
-MOST_ATTEMPTS = 60
+USED = "SignatureNonceUsed"
+MOST_NONCES = 60
 HOLD_MS = 5000
 
 
@@ -22,11 +23,11 @@ class Broken(AssertionError):
 
 
 class Press(NamedTuple):
-    """An attempt at a digit."""
+    """A digit under one of its nonces, by their numbers; attempts share a nonce until it is used up."""
 
     task: str
     digit: int
-    attempt: int
+    nonce: int
 
 
 def insist(holds: object, what: str) -> None:
@@ -37,12 +38,12 @@ def insist(holds: object, what: str) -> None:
 
 @cache
 def _nonces(vault: Vault, task: str, digits: int) -> dict[str, Press]:
-    places = [Press(task, d, a) for d in range(1, digits + 1) for a in range(1, MOST_ATTEMPTS)]
+    places = [Press(task, d, a) for d in range(1, digits + 1) for a in range(1, MOST_NONCES)]
     return {vault.nonce(vault.kid, *press): press for press in places}
 
 
 def _mark(hash_: dict[str, str]) -> Press:
-    return Press(hash_["task"], int(hash_["digit"]), int(hash_["attempt"]))
+    return Press(hash_["task"], int(hash_["digit"]), int(hash_["nonce"]))
 
 
 class Watch:
@@ -60,11 +61,12 @@ class Watch:
         self.found: set[Press] = set()
         self.given_up: dict[Press, int] = {}
         self.blind = False
+        self.burns: set[str] = set()
         self.accepted: list[str] = []
         self.due: int | None = None
 
     def press_of(self, nonce: str) -> Press:
-        """The attempt of a nonce."""
+        """The press that a nonce belongs to."""
         for task, given in self._world.given.items():
             press = _nonces(self._world.vault, task, len(given.keys)).get(nonce)
             if press:
@@ -72,7 +74,7 @@ class Watch:
         raise Broken("a nonce that belongs to no task")
 
     def copies(self, press: Press) -> list["Copy"]:
-        """The copies of an attempt that were written."""
+        """The copies under a nonce that were written."""
         return [copy for copy in self._world.api.copies if copy.press == press]
 
     def look(self) -> tuple[str | int, ...]:
@@ -82,6 +84,7 @@ class Watch:
     def after(self, script: str, seen: dict[str, Any]) -> None:
         """A script was carried out, and this is how things stand."""
         self.due = seen.get("due")
+        self.burns = set(seen["burns"] or [])
         if self.blind:
             return
         for ch, channel in seen["channels"].items():
@@ -106,7 +109,7 @@ class Watch:
         else:
             if before:
                 insist(script in {"settle", "release"}, f"I2: {script} touched the mark of {before}")
-                insist(script == "settle" or not self.copies(before), f"I2: release dropped the mark of {before}")
+                insist(script == "settle" or self.closed(before), f"I2: release dropped the mark of {before}")
                 self.given_up[before] = self._world.now_ms
             if mark:
                 self._new_mark(script, mark)
@@ -119,12 +122,15 @@ class Watch:
     def _new_mark(self, script: str, mark: Press) -> None:
         insist(script in {"claim", "settle"}, f"I1: {script} wrote a mark")
         given = self._world.given
-        if mark.attempt > 1 and mark not in self.marked:
-            former = mark._replace(attempt=mark.attempt - 1)
+        if mark.nonce > 1 and mark not in self.marked:
+            former = mark._replace(nonce=mark.nonce - 1)
             copies = self.copies(former)
             right = (*REFUSALS, "InternalError") if given[mark.task].resend else REFUSALS
-            sole = len(copies) == 1 and copies[0].read and copies[0].code.startswith(right)
-            insist(sole, f"I3: {mark} was marked, and {former} had not just one copy that was refused")
+            refused = [copy for copy in copies if copy.read and copy.code.startswith(right)]
+            used = [copy for copy in copies if copy.read and copy.code == USED]
+            insist(refused and copies == refused + used, f"I3: {mark} was marked, and {former} is open")
+            burns = used or refused[-1].code in self.burns
+            insist(burns, f"I3: {mark} was marked, and nobody knows whether the nonce of {former} is used up")
         for former in self.marked - {mark}:
             if given[former.task].ch == given[mark.task].ch and not self.closed(former):
                 hold_over = former in self.given_up and self.given_up[former] + HOLD_MS <= self._world.now_ms
@@ -134,8 +140,8 @@ class Watch:
     def closed(self, press: Press) -> bool:
         """No copy of the attempt can be executed any more, and somebody knows."""
         copies = self.copies(press)
-        known = any(copy.read and copy.code in {"OK", "SignatureNonceUsed"} for copy in copies)
-        return known or not copies or (len(copies) == 1 and copies[0].read)
+        known = any(copy.read and copy.code in {"OK", USED} for copy in copies)
+        return known or all(copy.read for copy in copies)
 
     def _tasks(self, seen: dict[str, Any]) -> None:
         waiting = [task for channel in seen["channels"].values() for task in list(channel["queue"] or [])]

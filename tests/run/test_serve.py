@@ -8,6 +8,7 @@ import pytest
 from tests.run.answers import GONE, INTERNAL, LOST, REFUSED, THROTTLED, UNSENT, USED
 from tests.run.stage import CH, OK, Stage
 from worker.ccc import (
+    NotExecuted,
     Refused,
     Rejected,
     TooLate,
@@ -73,14 +74,57 @@ def test_an_unanswered_digit_whose_nonce_was_used_is_presumed(stage: Stage) -> N
     assert stage.desk.record("t1").digits[0].request_id == "req-used"
 
 
-def test_a_throttled_digit_is_sent_under_a_new_nonce_and_signing_time(stage: Stage) -> None:
+def test_a_throttled_digit_is_tried_again_under_the_same_nonce(stage: Stage) -> None:
+    """Under another one, a server that lost the refusal would have it pressed under both."""
     stage.enqueue("t1")
     stage.api.cues = [THROTTLED, THROTTLED, OK]
     stage.serve()
     assert stage.api.keys == "111"
-    assert len(set(stage.api.nonces)) == 3
+    assert len(set(stage.api.nonces)) == 1
     assert stage.desk.record("t1").digits[0].attempts == 3
     assert stage.settled() == [("t1", "sent")]
+
+
+def test_where_a_refusal_has_used_up_the_nonce_the_digit_gets_a_new_one(stage: Stage) -> None:
+    stage.enqueue("t1")
+    stage.api.cues = [THROTTLED, USED, OK]
+    stage.serve()
+    first, second, third = stage.api.nonces
+    assert first == second != third
+    assert stage.settled() == [("t1", "sent")]
+    assert stage.desk.record("t1").digits[0].attempts == 3
+
+
+def test_that_such_a_refusal_uses_up_nonces_is_learned_once(stage: Stage) -> None:
+    stage.enqueue("t1")
+    stage.api.cues = [THROTTLED, USED, OK]
+    stage.serve()
+    stage.api.heard.clear()
+    stage.enqueue("t2")
+    stage.api.cues = [THROTTLED, OK]
+    stage.serve()
+    assert len(set(stage.api.nonces)) == 2
+    assert stage.settled() == [("t1", "sent"), ("t2", "sent")]
+
+
+def test_of_two_refusals_nobody_knows_which_used_up_the_nonce(stage: Stage) -> None:
+    stage.enqueue("t1")
+    stage.api.cues = [THROTTLED, NotExecuted("unavailable", "ServiceUnavailable", 503), USED, OK]
+    stage.serve()
+    stage.api.heard.clear()
+    stage.enqueue("t2")
+    stage.api.cues = [THROTTLED, OK]
+    stage.serve()
+    assert len(set(stage.api.nonces)) == 1
+
+
+def test_a_nonce_used_after_a_refusal_and_a_lost_answer_is_unknown(stage: Stage) -> None:
+    """The refusal may have burnt it, or the copy whose answer was lost may have been executed."""
+    stage.enqueue("t1")
+    stage.api.cues = [THROTTLED, LOST, USED]
+    stage.serve()
+    assert len(set(stage.api.nonces)) == 1
+    assert stage.settled() == [("t1", "unknown")]
 
 
 def test_a_throttled_resend_keeps_its_nonce(stage: Stage) -> None:
@@ -94,10 +138,9 @@ def test_a_throttled_resend_keeps_its_nonce(stage: Stage) -> None:
 
 def test_a_copy_that_was_never_written_does_not_count(stage: Stage) -> None:
     stage.enqueue("t1")
-    stage.api.cues = [UNSENT, THROTTLED, OK]
+    stage.api.cues = [UNSENT, THROTTLED, USED, OK]
     stage.serve()
-    first, second, third = stage.api.nonces
-    assert first == second != third
+    assert len(set(stage.api.nonces)) == 2
     assert stage.settled() == [("t1", "sent")]
 
 
@@ -123,9 +166,9 @@ def test_an_internal_error_stops_the_task(stage: Stage) -> None:
 
 def test_a_task_may_ask_for_a_key_of_unknown_fate_to_be_pressed_again(stage: Stage) -> None:
     stage.enqueue("t1", "12", on_unknown="resend")
-    stage.api.cues = [INTERNAL]
+    stage.api.cues = [INTERNAL, USED]
     stage.serve()
-    assert stage.api.keys == "112"
+    assert stage.api.keys == "1112"
     assert len(set(stage.api.nonces)) == 3
     assert stage.settled() == [("t1", "sent")]
 
@@ -153,7 +196,6 @@ def test_a_refused_account_raises_one_alarm_and_the_task_waits(set_up: SetUp, ca
         stage.serve()
     assert stage.settled() == [("t1", "sent")]
     assert stage.api.keys == "11112"
-    assert len(set(stage.api.nonces)) == 5
     assert [record.levelname for record in caplog.records if "alarm.refused" in record.message] == ["CRITICAL"]
 
 

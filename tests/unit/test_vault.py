@@ -17,8 +17,8 @@ TASK_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,20}", fullmatch=True)
 PLACES = st.tuples(TASK_IDS, st.integers(1, 50), st.integers(1, 10**6))
 
 
-def nonce(vault: Vault, task: str = "task", digit: int = 1, attempt: int = 1) -> str:
-    return vault.nonce(vault.kid, task, digit, attempt)
+def nonce(vault: Vault, task: str = "task", digit: int = 1, number: int = 1) -> str:
+    return vault.nonce(vault.kid, task, digit, number)
 
 
 def test_a_nonce_has_128_bits_in_hex() -> None:
@@ -27,7 +27,7 @@ def test_a_nonce_has_128_bits_in_hex() -> None:
     assert len(bytes.fromhex(text)) == 16
 
 
-def test_two_workers_derive_the_same_nonce_for_the_same_attempt() -> None:
+def test_two_workers_derive_the_same_nonce_for_the_same_digit() -> None:
     assert nonce(Vault([OLD])) == nonce(Vault([OLD]))
     code = "from worker.vault import Vault; v = Vault([b'o' * 32]); print(v.kid, v.nonce(v.kid, 'task', 1, 1))"
     env = {**os.environ, "PYTHONHASHSEED": "77"}
@@ -37,20 +37,20 @@ def test_two_workers_derive_the_same_nonce_for_the_same_attempt() -> None:
 
 
 def test_the_derivation_does_not_change_from_one_release_to_the_next() -> None:
-    # During a rolling update, workers of both releases send copies of one attempt.
+    # During a rolling update, workers of both releases send copies under one nonce.
     assert nonce(Vault([OLD])) == "9d97399115bf645a42f0da05886b761b"
 
 
 @given(PLACES, PLACES)
-def test_no_two_attempts_share_a_nonce(one: tuple[str, int, int], other: tuple[str, int, int]) -> None:
+def test_no_two_numbers_make_the_same_nonce(one: tuple[str, int, int], other: tuple[str, int, int]) -> None:
     vault = Vault([OLD])
     assert (nonce(vault, *one) == nonce(vault, *other)) == (one == other)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_digits_that_move_between_the_parts_make_another_nonce(task: int, digit: int, attempt: int) -> None:
+def test_digits_that_move_between_the_parts_make_another_nonce(task: int, digit: int, number: int) -> None:
     vault = Vault([OLD])
-    assert nonce(vault, f"{task}1", digit, attempt) != nonce(vault, f"{task}", int(f"1{digit}"), attempt)
+    assert nonce(vault, f"{task}1", digit, number) != nonce(vault, f"{task}", int(f"1{digit}"), number)
 
 
 def test_a_nonce_depends_on_the_secret_key_and_so_does_its_fingerprint() -> None:

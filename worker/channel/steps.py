@@ -24,6 +24,7 @@ class Mark:
         task: id of the task, the head of its channel.
         digit: index of the digit, from 1.
         attempt: number of the attempt at this digit, from 1.
+        nonce: number of the nonce at this digit, from 1: attempts share one until the API has used it up.
         signed_at: when the attempt began, in s since 1970; every copy is signed with it.
         kid: fingerprint of the secret key from which its nonce is derived.
         ak: fingerprint of the AccessKeyId that signs it.
@@ -32,6 +33,7 @@ class Mark:
     task: str
     digit: int
     attempt: int
+    nonce: int
     signed_at: int
     kid: str
     ak: str
@@ -44,7 +46,7 @@ class Send:
     Attributes:
         mark: the attempt.
         doubt: an earlier copy may exist.
-        throttled: one of those copies was refused as not executed, and may have burnt the nonce.
+        throttled: a copy under this nonce was refused as not executed, and may have burnt the nonce.
         probe: requests pause because the API refuses the account or the clock; this one tries whether it still does.
         left_ms: time to the task's deadline when the server answered.
         payload: what the producer handed in, encrypted.
@@ -82,8 +84,8 @@ Step = Send | Wait | Left
 def read_step(answer: list[Any]) -> Step:
     """The answer of claim, settle or release."""
     match answer:
-        case ["SEND", task, digit, attempt, signed_at, kid, ak, doubt, throttled, probe, left_ms, payload]:
-            mark = Mark(task, digit, attempt, signed_at, kid, ak)
+        case ["SEND", task, digit, attempt, nonce, signed_at, kid, ak, doubt, throttled, probe, left_ms, payload]:
+            mark = Mark(task, digit, attempt, nonce, signed_at, kid, ak)
             return Send(mark, bool(doubt), bool(throttled), bool(probe), left_ms, payload)
         case ["WAIT", ms]:
             return Wait(ms)

@@ -2,11 +2,12 @@
 --[[ dump: what the server holds that decides what happens next, and the records.
 
 KEYS    none
-Answer  JSON: keys (name of a hash, list or sorted set → its contents), boot, records
+Answer  JSON: keys (name of a hash, list, set or sorted set → its contents), boot, records
 ]]
 local read = {
   hash = function(key) return redis.call('HGETALL', key) end,
   list = function(key) return redis.call('LRANGE', key, 0, -1) end,
+  set = function(key) return redis.call('SMEMBERS', key) end,
   zset = function(key) return redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end,
 }
 local dump = { keys = {}, boot = redis.call('GET', 'harness:boot'), records = {} }

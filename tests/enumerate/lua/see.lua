@@ -4,10 +4,11 @@
 KEYS    none
 ARGV    ids of tasks
 Answer  JSON: channels (digest → the hash, the queue, due), waiting, due (the next of all, or absent), records (how many
-        in the stream), tasks (id → task, payload, record: whether each is there)
+        in the stream), burns (Codes), tasks (id → task, payload, record: whether each is there)
 ]]
 local seen = { channels = {}, tasks = {}, records = redis.call('XLEN', 'dtmf:records') }
 seen.due = tonumber(redis.call('ZRANGE', 'dtmf:due', 0, 0, 'WITHSCORES')[2] or nil)
+seen.burns = redis.call('SMEMBERS', 'dtmf:burns')
 seen.waiting = tonumber(redis.call('GET', 'dtmf:waiting') or 0)
 
 local function see_channel(ch)

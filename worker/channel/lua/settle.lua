@@ -11,7 +11,9 @@ ARGV 1  env: as for claim
      4  mark: task, digit, attempt
      5  verdict: is (ok | presumed | retry | unknown | failed | expired), pause (ms: ok and presumed, until the
         next digit; retry, until the next attempt; unknown, how long the attempt may still be executed),
-        throttled (the ms that the API asked to pause, because the account's quota is used up), gone (true: the call is gone), code, error (class), http_status, request_id, answer (encrypted)
+        throttled (the ms that the API asked to pause, because the account's quota is used up), nonce_used (true: of a
+        retry, the API has used up the nonce), gone (true: the call is gone), code, error (class), http_status,
+        request_id, answer (encrypted)
 Answer  {STALE} token or mark are not as stored; or the answer of next_step (shared/next.lua)
 ]]
 local env, ch, token = cjson.decode(ARGV[1]), ARGV[2], ARGV[3]
@@ -37,6 +39,21 @@ local function end_and_break(state)
   break_line(env, ch, mark.task, verdict.code or verdict.error, verdict.gone)
 end
 
+-- A refused digit is tried again under the same nonce until the API says that it is used up, or was seen to use up
+-- nonces with such a refusal. So there is never more than one nonce under which the API would take a digit, and a
+-- server that comes back without its last writes cannot have a digit pressed under an earlier one.
+local function choose_nonce(task)
+  local refused = redis.call('HGET', task, 'refused')
+  if verdict.nonce_used and refused and refused ~= '*' then redis.call('SADD', BURNS, refused) end
+  if verdict.nonce_used or redis.call('SISMEMBER', BURNS, verdict.code or '') == 1 then
+    redis.call('HSET', task, 'nonce', tonumber(channel.nonce) + 1)
+    redis.call('HDEL', task, 'refused')
+  else
+    local sole = not refused or refused == verdict.code
+    redis.call('HSET', task, 'refused', sole and verdict.code or '*')
+  end
+end
+
 local known = { ok = true, presumed = true, failed = true }
 -- A probe that was taken, or refused for a reason of its own, shows that account and clock are right again.
 if channel.probe and known[verdict.is] then redis.call('HDEL', REFUSAL, 'since', 'delay', 'probe_at') end
@@ -51,7 +68,7 @@ if verdict.answer then redis.call('HSET', task, 'answer', verdict.answer) end
 
 if verdict.is == 'ok' or verdict.is == 'presumed' then
   redis.call('HSET', task, 'd' .. mark.digit, note(verdict.is == 'ok' and 'sent' or 'presumed'), 'at', mark.digit + 1)
-  redis.call('HDEL', task, 'tried', 'next_attempt')
+  redis.call('HDEL', task, 'tried', 'next_attempt', 'nonce', 'refused')
   if verdict.is == 'presumed' then redis.call('HSET', task, 'presumed', 1) end
   redis.call('HSET', key, 'not_before', env.now + verdict.pause)
   if mark.digit == tonumber(redis.call('HGET', task, 'n')) then
@@ -60,6 +77,7 @@ if verdict.is == 'ok' or verdict.is == 'presumed' then
   end
 elseif verdict.is == 'retry' then
   redis.call('HSET', task, 'tried', note('not_sent'), 'next_attempt', mark.attempt + 1)
+  choose_nonce(task)
   redis.call('HSET', key, 'not_before', env.now + verdict.pause)
 elseif verdict.is == 'unknown' then
   redis.call('HSET', task, 'd' .. mark.digit, note('unknown'))

@@ -4,6 +4,8 @@ local DUE = 'dtmf:due'
 local RECORDS = 'dtmf:records'
 local WAITING = 'dtmf:waiting'
 local REFUSAL = 'dtmf:refusal'
+-- The Codes with which the API was seen to refuse a request and to use up its nonce.
+local BURNS = 'dtmf:burns'
 local INTAKE = 'dtmf:intake'
 local REFUSALS = 'dtmf:refusals'
 local DEAD_LETTERS = 'dtmf:dead'
@@ -53,6 +55,6 @@ local function drop_token(ch)
 end
 
 local function drop_mark(ch)
-  redis.call('HDEL', channel_key(ch), 'task', 'digit', 'attempt', 'signed_at', 'marked_at', 'kid', 'ak', 'throttled',
-    'probe')
+  redis.call('HDEL', channel_key(ch), 'task', 'digit', 'attempt', 'nonce', 'signed_at', 'marked_at', 'kid', 'ak',
+    'throttled', 'probe')
 end

@@ -6,14 +6,15 @@
 -- A channel whose turn in the line comes later is fetched a little early, and its run waits for the moment itself.
 local EARLY_MS = 200
 
--- {SEND, id, digit, attempt, signed_at (s), kid, ak, doubt, throttled, probe, ms to the deadline, payload}
+-- {SEND, id, digit, attempt, nonce (its number), signed_at (s), kid, ak, doubt, throttled, probe, ms to the deadline,
+-- payload}
 local function send_answer(ch, env, id, doubt)
-  local mark = redis.call('HMGET', channel_key(ch), 'digit', 'attempt', 'signed_at', 'kid', 'ak', 'throttled',
+  local mark = redis.call('HMGET', channel_key(ch), 'digit', 'attempt', 'nonce', 'signed_at', 'kid', 'ak', 'throttled',
     'probe')
   local task = redis.call('HMGET', task_key(id), 'deadline', 'boot')
   return {
-    'SEND', id, tonumber(mark[1]), tonumber(mark[2]), tonumber(mark[3]), mark[4], mark[5],
-    (doubt or task[2] ~= env.boot) and 1 or 0, mark[6] and 1 or 0, mark[7] and 1 or 0, tonumber(task[1]) - env.now,
+    'SEND', id, tonumber(mark[1]), tonumber(mark[2]), tonumber(mark[3]), tonumber(mark[4]), mark[5], mark[6],
+    (doubt or task[2] ~= env.boot) and 1 or 0, mark[7] and 1 or 0, mark[8] and 1 or 0, tonumber(task[1]) - env.now,
     redis.call('GET', payload_key(id)),
   }
 end
@@ -97,8 +98,9 @@ local function next_step(env, ch)
   elseif wait > 0 then
     return { 'WAIT', wait }
   end
-  local place = redis.call('HMGET', task_key(id), 'at', 'next_attempt')
-  redis.call('HSET', key, 'task', id, 'digit', place[1], 'attempt', place[2] or 1,
+  local place = redis.call('HMGET', task_key(id), 'at', 'next_attempt', 'nonce', 'refused')
+  if place[4] then redis.call('HSET', key, 'throttled', 1) end
+  redis.call('HSET', key, 'task', id, 'digit', place[1], 'attempt', place[2] or 1, 'nonce', place[3] or 1,
     'signed_at', math.floor(env.now / 1000), 'marked_at', env.now, 'kid', env.kid, 'ak', env.ak)
   redis.call('HDEL', key, 'slot')
   if probe_at then
