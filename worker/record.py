@@ -40,7 +40,7 @@ class Digit(BaseModel):
     """sent: answered OK. presumed: taken, known only by its refused nonce. failed: refused by the API, final.
     unknown: nobody can say. not_sent: never executed."""
     attempts: int = Field(ge=0)
-    """Attempts made, each under a nonce of its own."""
+    """Attempts made. They share a nonce until the API has used it up."""
     request_id: str | None = None
     """The API's id of the last answered request."""
     http_status: int | None = None

@@ -267,8 +267,9 @@ class Look:
         match value:
             case Mark():
                 return self.place(value.task, value.digit), value.attempt, value.nonce
-            case ["SEND", str(task), int(digit), attempt, nonce, _, _, _, doubt, throttled, probe, _, _]:
-                return self.place(task, digit), attempt, nonce, doubt, throttled, probe
+            case ["SEND", str(task), int(digit), attempt, nonce, _, _, _, doubt, throttled, probe, left_ms, _]:
+                left = "far" if left_ms > FAR_MS else left_ms
+                return self.place(task, digit), attempt, nonce, doubt, throttled, probe, left
             case list():
                 return [self.value(one) for one in value]
             case Enum() | bool() | None:
