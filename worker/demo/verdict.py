@@ -1,7 +1,7 @@
 """The verdict: what the simulator's own log says about the promises, digit by digit.
 
-A heard digit is known by its nonce, which only its task, index and attempt under the deployment's secret key can
-have made; the key that was heard is then compared with the one that was enqueued.
+A heard digit is known by its nonce, which only its task, index and a small number under the deployment's secret key
+can have made; the key that was heard is then compared with the one that was enqueued.
 """
 
 from collections import defaultdict
@@ -140,9 +140,10 @@ def _names(tasks: Sequence[Enqueued], records: Mapping[str, Record], vault: Vaul
     for task in tasks:
         record = records.get(task.id)
         for index in range(1, len(task.keys) + 1):
+            # No more nonces than attempts.
             attempts = record.digits[index - 1].attempts + 1 if record else _MOST_ATTEMPTS
-            for attempt in range(1, attempts + 1):
-                names[vault.nonce(vault.kid, task.id, index, attempt)] = (task.id, index)
+            for number in range(1, attempts + 1):
+                names[vault.nonce(vault.kid, task.id, index, number)] = (task.id, index)
     return names
 
 
