@@ -46,8 +46,9 @@ class TimedQueue(ChannelQueue):
         for answer in answers:
             if isinstance(answer, ResponseError):
                 raise answer
-        self._world.watch.after(name, json.loads(answers[-1]))
-        return cast(list[Any], answers[-2])
+        answer = cast(list[Any], answers[-2])
+        self._world.watch.after(name, json.loads(answers[-1]), busy=answer == ["BUSY"])
+        return answer
 
     def _read(self) -> Any:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tests.enumerate.actors import LIMITS
 from tests.enumerate.acts import EXPIRE, HANG, LOSE, LOSE_AND_LEAVE, RESTART, SLEEP, STOP
 from tests.enumerate.api import Copy
-from tests.enumerate.watch import HOLD_MS, USED, Press, insist
+from tests.enumerate.watch import HOLD_MS, REFUSALS, USED, Press, insist
 from tests.enumerate.world import Asked, World
 from worker.record import Outcome, Record, State
 
@@ -190,7 +190,7 @@ class Judge:
                     self.limits[PRESUMED] += 1
             case Outcome.FAILED:
                 last = [copy for press, copy in self.copies.get(place, []) if press.nonce == self.last(place)]
-                sure = all(copy.read for copy in last) and last[-1].code.startswith(FINAL)
+                sure = all(copy.read for copy in last) and last[-1].code.startswith(FINAL) and not self.was_found(place)
                 insist(sure and not heard, f"{what}, and that is not certain")
             case Outcome.NOT_SENT:
                 insist(not heard, f"{what}, and was heard")
@@ -210,8 +210,8 @@ class Judge:
     def is_open(self, record: Record, place: Place, copies: list[Copy]) -> bool:
         """Nobody can say whether the digit was executed."""
         codes = [copy.code for copy in copies]
-        found = any(press[:2] == place for press in self.world.watch.found)
-        doubt = found or len(copies) > 1
+        found = self.was_found(place)
+        doubt = found or not all(copy.read for copy in copies)
         if self.world.restarted or any(code.startswith("Internal") for code in codes):
             return True
         if record.ended_at >= record.deadline and (copies or found):
@@ -220,7 +220,11 @@ class Judge:
             code.startswith((*FINAL, "Forbidden", "InvalidAccessKeyId", "InvalidTimeStamp")) for code in codes
         ):
             return True
-        return USED in codes and any(code.startswith("Throttling") for code in codes)
+        return doubt and USED in codes and any(code.startswith(REFUSALS) for code in codes)
+
+    def was_found(self, place: Place) -> bool:
+        """A run found the mark of another, or its own after a lost answer."""
+        return any(press[:2] == place for press in self.world.watch.found)
 
     # What producers were told
 

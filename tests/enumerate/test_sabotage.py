@@ -69,8 +69,8 @@ CUTS = [
     ),
     Cut(
         "a refused digit keeps its nonce until that is used up",
-        "if verdict.nonce_used or redis.call('SISMEMBER', BURNS, verdict.code or '') == 1 then",
-        "if true then",
+        "if refused and redis.call('SISMEMBER', BURNS, refused) == 1 then",
+        "if refused then",
         (do.STOP,),
         Scene((1,), "throttled", 1, burns=False),
     ),

@@ -46,6 +46,20 @@ def _mark(hash_: dict[str, str]) -> Press:
     return Press(hash_["task"], int(hash_["digit"]), int(hash_["nonce"]))
 
 
+class Attempted(NamedTuple):
+    """The attempt that is marked on a channel, or was last.
+
+    Attributes:
+        press: its digit and nonce.
+        number: of the attempt at the digit.
+        before: how many copies of anything had been written when it was marked.
+    """
+
+    press: Press
+    number: int
+    before: int
+
+
 class Watch:
     """Sees every change of state, and remembers what the invariants need."""
 
@@ -57,6 +71,7 @@ class Watch:
     def reset(self) -> None:
         """A new case."""
         self.marks: dict[str, Press] = {}
+        self.attempts: dict[str, Attempted] = {}
         self.marked: set[Press] = set()
         self.found: set[Press] = set()
         self.given_up: dict[Press, int] = {}
@@ -81,14 +96,14 @@ class Watch:
         """The command that shows how things stand in Redis."""
         return ("EVALSHA", self._see, 0, *self._world.given)
 
-    def after(self, script: str, seen: dict[str, Any]) -> None:
-        """A script was carried out, and this is how things stand."""
+    def after(self, script: str, seen: dict[str, Any], *, busy: bool = False) -> None:
+        """A script was carried out, and this is how things stand; busy: it left the channel to another run."""
         self.due = seen.get("due")
         self.burns = set(seen["burns"] or [])
         if self.blind:
             return
         for ch, channel in seen["channels"].items():
-            self._channel(script, ch, channel)
+            self._channel("" if busy else script, ch, channel)
         self._tasks(seen)
 
     def take_as_it_is(self, seen: dict[str, Any]) -> None:
@@ -109,15 +124,34 @@ class Watch:
         else:
             if before:
                 insist(script in {"settle", "release"}, f"I2: {script} touched the mark of {before}")
-                insist(script == "settle" or self.closed(before), f"I2: release dropped the mark of {before}")
+                insist(script == "settle" or not self.written(ch), f"I2: release dropped the mark of {before}")
                 self.given_up[before] = self._world.now_ms
             if mark:
                 self._new_mark(script, mark)
                 self.marks[ch] = mark
             else:
                 self.marks.pop(ch, None)
+        if mark and script in {"claim", "settle"}:
+            self._attempt(ch, mark, int(hash_["attempt"]))
         if mark:
             insist(queue[:1] == [mark.task], f"I1: the mark {mark} is not the head's")
+
+    def written(self, ch: str) -> list["Copy"]:
+        """The copies of the last attempt on a channel."""
+        attempt = self.attempts[ch]
+        return [copy for copy in self._world.api.copies[attempt.before :] if copy.press == attempt.press]
+
+    def _attempt(self, ch: str, mark: Press, number: int) -> None:
+        last = self.attempts.get(ch)
+        if last and (last.press, last.number) == (mark, number):
+            return
+        if number > 1:
+            right = (*REFUSALS, "InternalError", USED) if self._world.given[mark.task].resend else (*REFUSALS, USED)
+            copies = self.written(ch)
+            sole = last and last.press[:2] == mark[:2] and last.number == number - 1 and len(copies) == 1
+            refused = sole and copies[0].read and copies[0].code.startswith(right)
+            insist(refused, f"I3: attempt {number} at {mark} was marked, and the last had not just one copy, refused")
+        self.attempts[ch] = Attempted(mark, number, len(self._world.api.copies))
 
     def _new_mark(self, script: str, mark: Press) -> None:
         insist(script in {"claim", "settle"}, f"I1: {script} wrote a mark")

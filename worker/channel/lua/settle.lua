@@ -39,24 +39,27 @@ local function end_and_break(state)
   break_line(env, ch, mark.task, verdict.code or verdict.error, verdict.gone)
 end
 
--- A refused digit is tried again under the same nonce until the API says that it is used up, or was seen to use up
--- nonces with such a refusal. So there is never more than one nonce under which the API would take a digit, and a
--- server that comes back without its last writes cannot have a digit pressed under an earlier one.
-local function choose_nonce(task)
+-- What was refused under the present nonce (next.lua chooses the next one): its Code, '*' for several.
+local function note_refusal(task)
   local refused = redis.call('HGET', task, 'refused')
-  if verdict.nonce_used and refused and refused ~= '*' then redis.call('SADD', BURNS, refused) end
-  if verdict.nonce_used or redis.call('SISMEMBER', BURNS, verdict.code or '') == 1 then
-    redis.call('HSET', task, 'nonce', tonumber(channel.nonce) + 1)
-    redis.call('HDEL', task, 'refused')
-  else
+  if not verdict.nonce_used then
     local sole = not refused or refused == verdict.code
     redis.call('HSET', task, 'refused', sole and verdict.code or '*')
+    return
   end
+  if refused and refused ~= '*' then
+    redis.call('SADD', BURNS, refused)
+    redis.call('PEXPIRE', BURNS, env.record_ttl)
+  end
+  redis.call('HSET', task, 'nonce', tonumber(channel.nonce) + 1)
+  redis.call('HDEL', task, 'refused')
 end
 
 local known = { ok = true, presumed = true, failed = true }
 -- A probe that was taken, or refused for a reason of its own, shows that account and clock are right again.
-if channel.probe and known[verdict.is] then redis.call('HDEL', REFUSAL, 'since', 'delay', 'probe_at') end
+if channel.probe and (known[verdict.is] or verdict.nonce_used) then
+  redis.call('HDEL', REFUSAL, 'since', 'delay', 'probe_at')
+end
 
 if verdict.throttled then pace_throttled(env, tonumber(channel.marked_at), verdict.throttled) end
 if verdict.is == 'ok' or verdict.is == 'presumed' then pace_accepted(env) end
@@ -77,7 +80,7 @@ if verdict.is == 'ok' or verdict.is == 'presumed' then
   end
 elseif verdict.is == 'retry' then
   redis.call('HSET', task, 'tried', note('not_sent'), 'next_attempt', mark.attempt + 1)
-  choose_nonce(task)
+  note_refusal(task)
   redis.call('HSET', key, 'not_before', env.now + verdict.pause)
 elseif verdict.is == 'unknown' then
   redis.call('HSET', task, 'd' .. mark.digit, note('unknown'))

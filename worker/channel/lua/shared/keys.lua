@@ -26,10 +26,14 @@ local function server_ms()
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
--- The server's run_id. It is asked for in the script itself, so that no answer of an earlier process of the
--- server, remembered by a client or a proxy, can pass for the present one.
+-- The server's run_id, and the id of its data's history, which changes when a replica is promoted: a process that was
+-- demoted and promoted again may have come back with an older state. Asked for in the script itself, so that no answer of
+-- an earlier process of the server, remembered by a client or a proxy, can pass for the present one.
 local function server_boot()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  local info = redis.call('INFO', 'server', 'replication')
+  local run_id, history = string.match(info, 'run_id:(%w+)'), string.match(info, 'master_replid:(%w+)')
+  -- Cut short: beside a long value the server keeps every short one of a hash at five times its size.
+  return string.sub(run_id, 1, 20) .. string.sub(history or '', 1, 20)
 end
 
 local function read_hash(key)

@@ -62,6 +62,21 @@ local function refusal_wait(ch, env, probe_at)
   return math.ceil(probe_at - env.now + 2 * redis.call('ZCARD', DUE) * place / 65536)
 end
 
+-- A refused digit is tried again under the same nonce until the API says that this is used up, or was seen to use up
+-- nonces with such a refusal. So there is never more than one nonce under which the API would take a digit, and a
+-- server that comes back without its last writes cannot have a digit pressed under an earlier one.
+-- Answers the number of the nonce, and whether a copy under it was refused.
+local function choose_nonce(id)
+  local held = redis.call('HMGET', task_key(id), 'nonce', 'refused')
+  local nonce, refused = tonumber(held[1] or 1), held[2]
+  if refused and redis.call('SISMEMBER', BURNS, refused) == 1 then
+    nonce, refused = nonce + 1, false
+    redis.call('HSET', task_key(id), 'nonce', nonce)
+    redis.call('HDEL', task_key(id), 'refused')
+  end
+  return nonce, refused
+end
+
 local function next_step(env, ch)
   local key = channel_key(ch)
   local id, deadline, lead_until, lead, start_at = sendable_head(env, ch)
@@ -98,9 +113,10 @@ local function next_step(env, ch)
   elseif wait > 0 then
     return { 'WAIT', wait }
   end
-  local place = redis.call('HMGET', task_key(id), 'at', 'next_attempt', 'nonce', 'refused')
-  if place[4] then redis.call('HSET', key, 'throttled', 1) end
-  redis.call('HSET', key, 'task', id, 'digit', place[1], 'attempt', place[2] or 1, 'nonce', place[3] or 1,
+  local place = redis.call('HMGET', task_key(id), 'at', 'next_attempt')
+  local nonce, refused = choose_nonce(id)
+  if refused then redis.call('HSET', key, 'throttled', 1) end
+  redis.call('HSET', key, 'task', id, 'digit', place[1], 'attempt', place[2] or 1, 'nonce', nonce,
     'signed_at', math.floor(env.now / 1000), 'marked_at', env.now, 'kid', env.kid, 'ak', env.ak)
   redis.call('HDEL', key, 'slot')
   if probe_at then
