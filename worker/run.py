@@ -21,6 +21,7 @@ from worker.ccc import (
     Refused,
     TooLate,
     Unanswered,
+    Undetermined,
 )
 from worker.channel.queue import ChannelQueue, Signer
 from worker.channel.server import OUTAGE
@@ -206,6 +207,7 @@ class _Serve:
             "gone": fate.gone,
             "throttled": fate.throttled_ms,
             "nonce_used": fate.nonce_used or None,
+            "undetermined": isinstance(error, Undetermined) or None,
             "answer": self._parts.vault.encrypt(json.dumps(answer.contexts()), step.mark.task) if answer else None,
         }
 

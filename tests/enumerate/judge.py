@@ -165,6 +165,8 @@ class Judge:
                 right = all(outcome is Outcome.SENT for outcome in outcomes)
             case State.PRESUMED:
                 right = not rest and Outcome.PRESUMED in outcomes
+            case State.CANCELLED if self.world.given[record.id].resend and rest[:1] == [Outcome.UNKNOWN]:
+                right = all(outcome is Outcome.NOT_SENT for outcome in rest[1:])
             case State.FAILED | State.UNKNOWN:
                 wanted = Outcome.FAILED if record.state is State.FAILED else Outcome.UNKNOWN
                 right = rest[:1] == [wanted] and all(outcome is Outcome.NOT_SENT for outcome in rest[1:])

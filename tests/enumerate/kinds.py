@@ -90,7 +90,8 @@ def _kinds() -> Iterable[Kind]:
     yield from _asked("purge", do.PURGE)
     yield from _asked("another enqueues", ENQUEUE)
     yield from _asked("another enqueues, to go on", ENQUEUE_ON)
-    yield Kind("2 s pass", (do.EXPIRE,), [*THREE, *NEAR], [*THREE, *NEAR], [Scene((1, 1), short=True)])
+    near = [*THREE, *NEAR, *(replace(scene, short=True) for scene in RESEND)]
+    yield Kind("2 s pass", (do.EXPIRE,), near, near, [Scene((1, 1), short=True)])
     yield _kind("2 s pass, a stop", (do.EXPIRE, do.STOP), NEAR, [])
     yield _kind("a run sleeps, 2 s pass", (do.SLEEP_ANYWHERE, do.EXPIRE), NEAR, [])
     yield _kind("Redis restarts", (do.RESTART,), THREE, LITTLE)
@@ -105,7 +106,7 @@ def _run(name: str, act: Do) -> Iterable[Kind]:
 
 def _asked(name: str, act: Do, tasks: int = 1) -> Iterable[Kind]:
     """What somebody asks at every moment: alone, before a stop and after one, and while a run is asleep."""
-    where = [scene for scene in THREE if len(scene.shape) >= tasks]
+    where = [scene for scene in (*THREE, *RESEND) if len(scene.shape) >= tasks]
     few = [scene for scene in FEW if len(scene.shape) >= tasks] or [Scene((1, 1, 1))]
     yield _kind(name, (act,), where, [scene for scene in LITTLE if scene in where])
     yield _kind(f"{name}, a stop", (act, do.STOP), few, [])

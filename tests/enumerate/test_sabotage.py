@@ -20,7 +20,7 @@ from tests.enumerate.cases import Play
 from tests.enumerate.scenes import Scene
 from tests.enumerate.world import world_of
 from worker.attempt import Attempt, Fate
-from worker.ccc import NotExecuted
+from worker.ccc import NotExecuted, ReplayRefused
 from worker.channel.queue import ChannelQueue
 from worker.channel.steps import Verdict
 
@@ -75,6 +75,27 @@ CUTS = [
         Scene((1,), "throttled", 1, burns=False),
     ),
     Cut(
+        "a refusal is told to the next attempt",
+        "if refused then redis.call('HSET', key, 'throttled', 1) end",
+        "",
+        (do.LOSE,),
+        Scene((1,), "throttled", 1),
+    ),
+    Cut(
+        "a key that was to be pressed again may have been pressed",
+        "digits[i].outcome = task.unsure and 'unknown' or open",
+        "digits[i].outcome = open",
+        (do.cancel("t1"),),
+        Scene((1,), "internal, executed", 1, resend=True),
+    ),
+    Cut(
+        "and what waits behind it is not sent",
+        "if task.unsure then pressed = pressed + 1 end",
+        "",
+        (do.cancel("t1"),),
+        Scene((1, 1), "internal, executed", 1, resend=True),
+    ),
+    Cut(
         "the channel is held after a digit of unknown fate",
         "'hold_until', env.now + verdict.pause",
         "'hold_until', env.now",
@@ -83,7 +104,7 @@ CUTS = [
     ),
     Cut(
         "a broken line cancels what waits",
-        "break_line(env, ch, mark.task, verdict.code or verdict.error, verdict.gone)",
+        "break_line(env, ch, mark.task, verdict.code or error, verdict.gone)",
         "",
         (do.STOP,),
         Scene((1, 1), "rejected", 1),
@@ -148,7 +169,7 @@ CUTS = [
     ),
     Cut(
         "an outcome is not told of the next digit",
-        "redis.call('HDEL', task, 'tried', 'next_attempt', 'nonce', 'refused')",
+        "redis.call('HDEL', task, 'tried', 'next_attempt', 'nonce', 'refused', 'unsure')",
         "",
         (do.STOP,),
         Scene((2,), "throttled", 1),
@@ -242,6 +263,16 @@ def _sure(self: Attempt, result: Any) -> Fate | None:
     return JUDGE(self, result)
 
 
+def _renews(self: Attempt, error: ReplayRefused) -> Fate:
+    """A new nonce although a copy under the old one may have been executed."""
+    return Fate(Verdict.RETRY, nonce_used=True, error=error) if self.throttled else NONCE_USED(self, error)
+
+
+def _gives_up(self: Attempt, error: ReplayRefused) -> Fate:
+    """No new nonce although every copy under the old one was refused."""
+    return Fate(Verdict.UNKNOWN, error=error) if self.throttled else NONCE_USED(self, error)
+
+
 def _blind(_: Attempt) -> Fate:
     """V5: a digit without an answer taken for one that was not sent."""
     return Fate(Verdict.EXPIRED)
@@ -252,7 +283,7 @@ def _hasty(_: Attempt) -> Fate:
     return Fate(Verdict.UNKNOWN, may_arrive=False)
 
 
-JUDGE, RELEASE = Attempt.judge, ChannelQueue.release
+JUDGE, NONCE_USED, RELEASE = Attempt.judge, Attempt._nonce_used, ChannelQueue.release
 
 
 def _forgets(self: ChannelQueue, ch: str, token: str, **facts: Any) -> Any:
@@ -262,6 +293,14 @@ def _forgets(self: ChannelQueue, ch: str, token: str, **facts: Any) -> Any:
 
 FLAWS = {
     "V1 a new nonce in doubt": (Attempt, "judge", _retries, (do.STOP,), Scene((2,), "throttled", 2)),
+    "a new nonce in doubt, after a refusal": (
+        Attempt,
+        "_nonce_used",
+        _renews,
+        (do.LOSE,),
+        Scene((1,), "throttled", 1, burns=False),
+    ),
+    "unknown without doubt": (Attempt, "_nonce_used", _gives_up, (do.STOP,), Scene((1,), "throttled", 1)),
     "V3 no hold": (Attempt, "out_of_time", _hasty, (do.STOP,), Scene((1, 1), "silent", 1, go_on=True)),
     "V5 expired in doubt": (Attempt, "out_of_time", _blind, (do.SLEEP, do.EXPIRE), Scene((1,), short=True)),
     "V6 failed in doubt": (Attempt, "judge", _final, (do.STOP,), Scene((2,), "gone", 2, burns=False)),

@@ -12,6 +12,7 @@ from worker.ccc import (
     Refused,
     Rejected,
     TooLate,
+    Undetermined,
 )
 
 SetUp = Callable[..., Stage]
@@ -171,6 +172,42 @@ def test_a_task_may_ask_for_a_key_of_unknown_fate_to_be_pressed_again(stage: Sta
     assert stage.api.keys == "1112"
     assert len(set(stage.api.nonces)) == 3
     assert stage.settled() == [("t1", "sent")]
+
+
+def test_a_key_that_is_to_be_pressed_again_and_is_not_may_have_been_pressed(stage: Stage) -> None:
+    """The task is cancelled, or the call ends, after an internal error: nobody may say "not sent"."""
+    stage.enqueue("t1", "1", on_unknown="resend")
+    stage.enqueue("t2", "2")
+
+    def cancelled() -> Undetermined:
+        stage.queue.cancel("t1")
+        return INTERNAL
+
+    stage.api.cues = [cancelled]
+    stage.serve()
+    assert stage.settled() == [("t1", "cancelled"), ("t2", "cancelled")]
+    assert stage.outcomes("t1") == ["unknown"]
+    assert stage.desk.record("t2").error == "LineBroken"
+    stage.queue.resume(CH)
+    stage.enqueue("t3", "3", on_unknown="resend")
+    stage.api.cues = [INTERNAL, GONE]
+    stage.serve()
+    assert stage.settled()[-1] == ("t3", "unknown")
+    record = stage.desk.record("t3")
+    assert (record.error, record.code, stage.outcomes("t3")) == ("TaskUnknown", "NotExists.ChannelId", ["unknown"])
+
+
+def test_a_key_that_runs_out_of_time_after_an_internal_error_is_unknown(stage: Stage) -> None:
+    stage.enqueue("t1", "12", on_unknown="resend")
+
+    def late() -> Undetermined:
+        stage.desk.deadline_over("t1")
+        return INTERNAL
+
+    stage.api.cues = [late]
+    stage.serve()
+    assert stage.settled() == [("t1", "unknown")]
+    assert stage.outcomes("t1") == ["unknown", "not_sent"]
 
 
 def test_when_the_call_is_gone_nothing_more_is_sent(stage: Stage) -> None:

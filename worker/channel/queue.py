@@ -204,7 +204,8 @@ class ChannelQueue:
             signer: with what the run would sign the next attempt.
             stop: hand the channel over now.
             pause_ms: see settle.lua.
-            facts: code, error, http_status, request_id, answer, gone, throttled, nonce_used; None where not known.
+            facts: code, error, http_status, request_id, answer, gone, throttled, nonce_used, undetermined; None where
+                not known.
         """
         told = {"is": verdict, "pause": pause_ms, **{k: v for k, v in facts.items() if v is not None}}
         place = {"task": mark.task, "digit": mark.digit, "attempt": mark.attempt}

@@ -12,8 +12,8 @@ ARGV 1  env: as for claim
      5  verdict: is (ok | presumed | retry | unknown | failed | expired), pause (ms: ok and presumed, until the
         next digit; retry, until the next attempt; unknown, how long the attempt may still be executed),
         throttled (the ms that the API asked to pause, because the account's quota is used up), nonce_used (true: of a
-        retry, the API has used up the nonce), gone (true: the call is gone), code, error (class), http_status,
-        request_id, answer (encrypted)
+        retry, the API has used up the nonce), undetermined (true: of a retry, the attempt may have been executed),
+        gone (true: the call is gone), code, error (class), http_status, request_id, answer (encrypted)
 Answer  {STALE} token or mark are not as stored; or the answer of next_step (shared/next.lua)
 ]]
 local env, ch, token = cjson.decode(ARGV[1]), ARGV[2], ARGV[3]
@@ -34,9 +34,9 @@ local function note(outcome)
   })
 end
 
-local function end_and_break(state)
-  end_task(env, ch, mark.task, state, { code = verdict.code, error = verdict.error })
-  break_line(env, ch, mark.task, verdict.code or verdict.error, verdict.gone)
+local function end_and_break(state, error)
+  end_task(env, ch, mark.task, state, { code = verdict.code, error = error })
+  break_line(env, ch, mark.task, verdict.code or error, verdict.gone)
 end
 
 -- What was refused under the present nonce (next.lua chooses the next one): its Code, '*' for several.
@@ -71,7 +71,7 @@ if verdict.answer then redis.call('HSET', task, 'answer', verdict.answer) end
 
 if verdict.is == 'ok' or verdict.is == 'presumed' then
   redis.call('HSET', task, 'd' .. mark.digit, note(verdict.is == 'ok' and 'sent' or 'presumed'), 'at', mark.digit + 1)
-  redis.call('HDEL', task, 'tried', 'next_attempt', 'nonce', 'refused')
+  redis.call('HDEL', task, 'tried', 'next_attempt', 'nonce', 'refused', 'unsure')
   if verdict.is == 'presumed' then redis.call('HSET', task, 'presumed', 1) end
   redis.call('HSET', key, 'not_before', env.now + verdict.pause)
   if mark.digit == tonumber(redis.call('HGET', task, 'n')) then
@@ -80,15 +80,19 @@ if verdict.is == 'ok' or verdict.is == 'presumed' then
   end
 elseif verdict.is == 'retry' then
   redis.call('HSET', task, 'tried', note('not_sent'), 'next_attempt', mark.attempt + 1)
+  if verdict.undetermined then redis.call('HSET', task, 'unsure', 1) end
   note_refusal(task)
   redis.call('HSET', key, 'not_before', env.now + verdict.pause)
 elseif verdict.is == 'unknown' then
   redis.call('HSET', task, 'd' .. mark.digit, note('unknown'))
   redis.call('HSET', key, 'hold_until', env.now + verdict.pause)
-  end_and_break('unknown')
+  end_and_break('unknown', verdict.error)
 elseif verdict.is == 'failed' then
-  redis.call('HSET', task, 'd' .. mark.digit, note('failed'))
-  end_and_break('failed')
+  -- An attempt before this one may have been executed, and failed with an internal error.
+  local unsure = redis.call('HEXISTS', task, 'unsure') == 1
+  local state = unsure and 'unknown' or 'failed'
+  redis.call('HSET', task, 'd' .. mark.digit, note(state))
+  end_and_break(state, unsure and 'TaskUnknown' or verdict.error)
 end
 -- What is left: expired, of an attempt of which no copy was written. A run counts its deadline from before it asked the
 -- server, and so ends early when the answer was slow: next_step ends the task, or marks the attempt anew.

@@ -27,7 +27,8 @@ local function account(task, env)
       pressed = pressed + 1
     elseif task.tried and tonumber(task.at) == i then
       digits[i] = cjson.decode(task.tried)
-      digits[i].outcome = open
+      digits[i].outcome = task.unsure and 'unknown' or open
+      if task.unsure then pressed = pressed + 1 end
     else
       digits[i] = { outcome = open, attempts = 0 }
     end
@@ -37,7 +38,7 @@ local function account(task, env)
 end
 
 -- why: code (what the API or the queue says), error (class of error), broken_by (the task that broke the line).
--- Answers how many of the task's digits have an outcome.
+-- Answers how many of the task's digits were sent, or may have been.
 local function end_task(env, ch, id, state, why)
   local key = task_key(id)
   local task = read_hash(key)

@@ -27,8 +27,8 @@ local function server_ms()
 end
 
 -- The server's run_id, and the id of its data's history, which changes when a replica is promoted: a process that was
--- demoted and promoted again may have come back with an older state. Asked for in the script itself, so that no answer of
--- an earlier process of the server, remembered by a client or a proxy, can pass for the present one.
+-- demoted and promoted again may have come back with an older state. Asked for in the script itself, so that no answer
+-- of an earlier process of the server, remembered by a client or a proxy, can pass for the present one.
 local function server_boot()
   local info = redis.call('INFO', 'server', 'replication')
   local run_id, history = string.match(info, 'run_id:(%w+)'), string.match(info, 'master_replid:(%w+)')

@@ -41,13 +41,14 @@ local function sendable_head(env, ch)
   while true do
     local id = redis.call('LINDEX', queue_key(ch), 0)
     if not id then return nil end
-    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'lead_until', 'lead', 'start_at')
+    local task = redis.call('HMGET', task_key(id), 'cancel', 'deadline', 'lead_until', 'lead', 'start_at', 'unsure')
     if task[1] then
       local pressed = end_task(env, ch, id, 'cancelled', { error = 'TaskCancelled' })
       if pressed > 0 then break_line(env, ch, id, 'TaskCancelled', false) end
     elseif tonumber(task[2]) <= env.now then
-      end_task(env, ch, id, 'expired', { error = 'TaskExpired', code = refusal_code() })
-      break_line(env, ch, id, 'TaskExpired', false)
+      local error = task[6] and 'TaskUnknown' or 'TaskExpired'
+      end_task(env, ch, id, task[6] and 'unknown' or 'expired', { error = error, code = refusal_code() })
+      break_line(env, ch, id, error, false)
     else
       return id, tonumber(task[2]), tonumber(task[3]), tonumber(task[4]), tonumber(task[5])
     end
