@@ -89,6 +89,22 @@ def test_a_server_that_lost_its_last_writes_forgets_a_task_that_was_accepted(wor
     assert world.queue.status("t1") == ["NONE"]
 
 
+@pytest.mark.parametrize(("throttled", "heard"), [(False, "1"), (True, "11")])
+def test_a_forgotten_task_that_is_enqueued_again_is_pressed_twice_if_it_is_throttled(
+    world: World, throttled: bool, heard: str
+) -> None:
+    """Of its own, the server knows nothing any more of what was sent; and a refusal may have burnt the nonce."""
+    scene = Scene((1,), "throttled", 2, burns=False) if throttled else Scene((1,))
+    world.reset(scene.for_simulator(), {})
+    world.save()
+    for _ in range(2):
+        world.produce([task("t1", "1")])
+        world.go_on()
+        assert world.api.heard in {"1", heard}
+        do.ROLL_BACK(world)
+    assert world.api.heard == heard
+
+
 LOSSES = [
     Scene((2,)),
     Scene((1, 1), "executed, no answer", 1),

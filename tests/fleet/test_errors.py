@@ -69,7 +69,10 @@ def test_a_task_that_goes_on_is_sent_although_the_one_ahead_failed(scene: Scene,
 
 
 @pytest.mark.parametrize("burn", [True, False])
-def test_a_throttled_digit_is_sent_later_under_a_new_nonce(scene: Scene, line: Line, burn: bool) -> None:
+def test_a_throttled_digit_is_sent_later_and_keeps_its_nonce_until_that_is_used_up(
+    scene: Scene, line: Line, burn: bool
+) -> None:
+    scene.ground.client.delete("dtmf:burns")
     scene.control.set_settings(burn=burn)
     scene.rule(line, match={"requests": [2, 3]}, throttle={"rate": 0.0001, "burst": 1})
     scene.rule(line, match={"requests": 2}, error={"code": "Throttling.User", "status": 400})
@@ -77,9 +80,10 @@ def test_a_throttled_digit_is_sent_later_under_a_new_nonce(scene: Scene, line: L
     outcome = result.get(timeout=GET_S)
     scene.control.set_settings(burn=True)
     requests = scene.requests(line)
-    assert [event["code"] for event in requests] == ["OK", "Throttling.User", "Throttling.User", "OK", "OK"]
-    assert len({event["nonce"] for event in requests}) == 5
-    assert [digit["attempts"] for digit in outcome["digits"]] == [1, 3, 1]
+    throttled = ["Throttling.User", "Throttling.User", *(["SignatureNonceUsed"] if burn else [])]
+    assert [event["code"] for event in requests] == ["OK", *throttled, "OK", "OK"]
+    assert len({event["nonce"] for event in requests}) == (4 if burn else 3)
+    assert [digit["attempts"] for digit in outcome["digits"]] == [1, len(throttled) + 1, 1]
     assert scene.keys(line) == "12#"
     assert scene.verdict().broken == []
 
@@ -114,10 +118,12 @@ def test_an_internal_error_stops_the_line(scene: Scene, line: Line, executed: bo
 
 
 def test_an_internal_error_is_pressed_again_where_the_task_says_so(scene: Scene, line: Line) -> None:
+    scene.ground.client.delete("dtmf:burns")
     scene.rule(line, match={"requests": 2}, error={"code": "InternalError", "status": 500})
     outcome = scene.send(line, "123", on_unknown="resend").get(timeout=GET_S)
     assert outcome["state"] == "sent"
-    assert [digit["attempts"] for digit in outcome["digits"]] == [1, 2, 1]
+    # The error has used up the nonce, and that is found out.
+    assert [digit["attempts"] for digit in outcome["digits"]] == [1, 3, 1]
     assert scene.keys(line) == "123"
     assert len({event["nonce"] for event in scene.requests(line)}) == 4
 

@@ -69,6 +69,11 @@ def explain(error: RedisError) -> str:
     return f"Redis does not take it ({code})"
 
 
+def boot_of(info: Mapping[str, Any]) -> str:
+    """The server's boot, from its INFO, as server_boot in shared/keys.lua has it."""
+    return str(info["run_id"])[:20] + str(info.get("master_replid", ""))[:20]
+
+
 def may_pass(error: RedisError) -> bool:
     """Whether the same call may succeed a moment later: an outage, and no refused password."""
     return isinstance(error, OUTAGE) and not isinstance(error, AuthenticationError)

@@ -28,8 +28,9 @@ class LocalRedis:
     def __init__(self, folder: Path, *, port: int | None = None, fsync: str = "always", **config: Any) -> None:
         """Nothing runs before start. config: further settings of the server; fsync: its appendfsync."""
         self.folder = folder
-        self.port = port or free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._take_port(port or free_port())
+        # Until it runs, the port may be taken by somebody else.
+        self._may_move = port is None
         self._config = {
             "appendonly": "yes",
             "appendfsync": fsync,
@@ -39,9 +40,20 @@ class LocalRedis:
         }
         self._server: ValkeyServer | None = None
 
+    def _take_port(self, port: int) -> None:
+        self.port = port
+        self.url = f"redis://127.0.0.1:{port}/0"
+
     def start(self) -> Self:
-        """Start it, and wait until it answers."""
-        self._server = ValkeyServer(port=self.port, data_dir=self.folder, persist=True, config=self._config)
+        """Start it, and wait until it answers. Raises OSError if somebody else has its port."""
+        try:
+            self._server = ValkeyServer(port=self.port, data_dir=self.folder, persist=True, config=self._config)
+        except OSError:
+            if not self._may_move:
+                raise
+            self._take_port(free_port())
+            return self.start()
+        self._may_move = False
         self._server.start(timeout=READY_S)
         return self
 

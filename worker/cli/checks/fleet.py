@@ -9,6 +9,7 @@ from config.celery import celery_config
 from worker import __version__
 from worker.channel.dead_letters import DeadLetters
 from worker.channel.queue import ChannelQueue
+from worker.channel.server import boot_of
 from worker.cli.checks.finding import Finding, Level, Patient
 from worker.cli.output import count, span
 from worker.fleet.follower import GROUP
@@ -123,7 +124,7 @@ def intake(patient: Patient) -> Iterator[Finding]:
     client = patient.client
     seconds, micros = client.time()
     token, until, boot, worker = client.hmget("dtmf:intake", "token", "lease_until", "boot", "worker")
-    is_live = token and boot == patient.info["run_id"] and int(until) > seconds * 1000 + micros // 1000
+    is_live = token and boot == boot_of(patient.info) and int(until) > seconds * 1000 + micros // 1000
     listed = sum(int(client.llen(name)) for name in LISTS)
     data = {"worker": worker if is_live else None, "listed": listed}
     text = f"{worker if is_live else 'nobody'} takes foreign messages; {count(listed, 'message')} on their lists"
