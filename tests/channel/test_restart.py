@@ -10,7 +10,7 @@ from redis.exceptions import OutOfMemoryError
 from tests.channel.desk import CH, Desk, eventually, place, sent_on
 from worker.channel.server import connect
 from worker.channel.steps import Left, Verdict
-from worker.local.redis import LocalRedis
+from worker.local.redis import LocalRedis, free_port
 
 
 @pytest.fixture
@@ -60,6 +60,21 @@ def test_a_killed_server_comes_back_with_everything_and_every_digit_in_doubt(ser
     assert not sent_on(step).doubt
     assert desk.outcomes("t1") == ["sent", "presumed"]
     assert desk.record("t1").digits[0].request_id == "req-1"
+    client.close()
+
+
+def test_a_server_that_was_demoted_and_promoted_again_may_have_lost_writes(server: LocalRedis) -> None:
+    """The same process, and perhaps an older state: every digit is in doubt."""
+    client = connect(server.url, timeout=5)
+    desk = Desk(client)
+    desk.enqueue("t1")
+    step = desk.claim("r1")
+    client.replicaof("127.0.0.1", str(free_port()))
+    client.replicaof("NO", "ONE")
+    assert desk.settle("r1", step, Verdict.OK) is Left.STALE
+    found = sent_on(desk.claim("r2"))
+    assert found.mark == sent_on(step).mark
+    assert found.doubt
     client.close()
 
 
