@@ -25,7 +25,7 @@ test: setup
 	@$(BIN)/mypy
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-# Every crash point, in some minutes; in more scenes with `make enumerate ALL=1`. See docs/proof.md.
+# Every crash point; in still more scenes with `make enumerate ALL=1`. See docs/proof.md.
 enumerate: setup
 	@$(BIN)/python -m tests.enumerate $(if $(ALL),--all)
 

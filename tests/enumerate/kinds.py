@@ -52,8 +52,8 @@ def _kind(name: str, acts: tuple[Do, ...], scenes_: list[Scene], short: list[Sce
     return Kind(name, acts, scenes_, [*usual, *(scene for scene in short if scene not in usual)], short)
 
 
-# The answers after which a digit is tried again.
-TELLING = {"throttled", *NO_ANSWER}
+# The answers after which a digit is tried again, and the plain case.
+TELLING = {"answered", "throttled", *NO_ANSWER}
 THREE = scenes(shapes(3, 3, 3))
 TWO = scenes(shapes(2, 2, 2))
 GO_ON = scenes([(1, 1), (1, 2), (2, 1)], go_on=True)
@@ -61,7 +61,7 @@ RESEND = [replace(scene, resend=True) for scene in THREE if "internal" in scene.
 NONCE_FIRST = [replace(scene, nonce_first=True) for scene in TWO if scene.outcome == "throttled"]
 NEAR = [*scenes([(1,), (2,), (1, 1)], short=True), Scene((1, 1, 1), short=True), Scene((1, 1), go_on=True, short=True)]
 # Where nothing ends a task but what happens to it; for pairs.
-FEW = [s for s in TWO if len(s.shape) + s.shape[0] == 3 and s.outcome in {"answered", *TELLING} and s.at <= 1]
+FEW = [s for s in TWO if len(s.shape) + s.shape[0] == 3 and s.outcome in TELLING and s.at <= 1]
 EVERY = [*scenes(shapes(3, 3, 9)), *GO_ON, *RESEND, *NONCE_FIRST]
 # All shapes with every outcome; in those of more than three digits at the first one, since what is over changes little
 # for what comes.
