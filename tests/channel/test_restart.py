@@ -1,5 +1,6 @@
 """The server itself: killed and started again, or out of memory."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 
 from tests.channel.desk import CH, Desk, eventually, place, sent_on
-from worker.channel.server import connect
+from worker.channel.server import OUTAGE, connect, explain, is_hindered
 from worker.channel.steps import Left, Verdict
 from worker.local.redis import LocalRedis, free_port
 
@@ -89,6 +90,29 @@ def test_the_sweeper_finds_after_a_restart_what_was_served_before_it(server: Loc
     client.close()
     assert eventually(lambda: desk.queue.sweep(10)) == [CH]
     client.close()
+
+
+def test_a_server_whose_disk_takes_nothing_is_an_outage(tmp_path: Path) -> None:
+    """What is known of a digit is kept through it, as through any other."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with LocalRedis(folder, appendonly="no") as server:
+        client = connect(server.url, timeout=5)
+        desk = Desk(client)
+        desk.enqueue("t1")
+        step = desk.claim("r1")
+        shutil.rmtree(folder)
+        client.config_set("save", "3600 1")
+        client.bgsave()
+        eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+        with pytest.raises(OUTAGE) as caught:
+            desk.settle("r1", step, Verdict.OK)
+        assert "disk is full" in explain(caught.value)
+        assert is_hindered(caught.value)
+        client.config_set("save", "")
+        assert desk.settle("r1", step, Verdict.OK) is Left.EMPTY
+        assert desk.state("t1") == "sent"
+        client.close()
 
 
 def test_a_server_without_memory_takes_no_task_and_finishes_those_it_has(server: LocalRedis) -> None:

@@ -6,6 +6,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -42,6 +43,7 @@ def a_world() -> Iterator[World]:
 def play_jobs(jobs: "multiprocessing.Queue[Job | None]", results: "multiprocessing.Queue[Result]") -> None:
     """One process: play scenes until there are no more."""
     logging.disable(logging.CRITICAL)
+    _end_in_order()
     known = Known()
     with a_world() as world:
         while job := jobs.get():
@@ -50,6 +52,11 @@ def play_jobs(jobs: "multiprocessing.Queue[Job | None]", results: "multiprocessi
             for scene in job[1]:
                 total.add(kind.play(world, kind.scenes[scene], known))
             results.put((job, time.monotonic() - began, total))
+
+
+def _end_in_order() -> None:
+    """When told to end, stop the servers as well."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def jobs_of(number: int, kind: Kind, *, every: bool) -> list[Job]:
@@ -64,6 +71,7 @@ def jobs_of(number: int, kind: Kind, *, every: bool) -> list[Job]:
 
 def main(wanted: str = "", *, every: bool = False) -> int:
     """Play the usual scenes, or every one, of all kinds, or of those whose name holds a word."""
+    _end_in_order()
     began = time.monotonic()
     kinds = [(number, kind) for number, kind in enumerate(KINDS) if wanted in kind.name]
     jobs = [job for number, kind in kinds for job in jobs_of(number, kind, every=every)]

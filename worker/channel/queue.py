@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from worker.channel.look import ChannelSeen
 from worker.channel.scripts import load_script
+from worker.channel.server import as_outage
 from worker.channel.steps import Mark, Step, Verdict, read_step
 
 _SCRIPTS = (
@@ -150,7 +152,10 @@ class ChannelQueue:
         self._door = {"break_ms": limits.break_, **door}
 
     def _call(self, name: str, *args: Any) -> list[Any]:
-        return cast(list[Any], self._run[name](args=args))
+        try:
+            return cast(list[Any], self._run[name](args=args))
+        except ResponseError as error:
+            raise as_outage(error) from None
 
     def _env(self, signer: Signer | None, *, stop: bool) -> str:
         signs = {"kid": signer.kid, "ak": signer.ak} if signer else {}

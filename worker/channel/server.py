@@ -13,12 +13,18 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from worker.errors import UnfitServer
+
+
+class CannotSave(ReadOnlyError):
+    """The server takes no writes, because its disk took none (MISCONF)."""
+
 
 # An outage of the server: it may pass. Any other error of Redis is a fault of ours or of its set-up.
 OUTAGE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
@@ -56,6 +62,8 @@ def explain(error: RedisError) -> str:
     code = _code(error)
     if isinstance(error, NoPermissionError):
         return f"Redis forbids the user of REDIS_URL to do this ({code}); widen its ACL"
+    if code == "MISCONF":
+        return f"Redis cannot write to its disk ({code}); see its log, and whether the disk is full"
     if isinstance(error, ReadOnlyError):
         return f"Redis takes no writes ({code}); point REDIS_URL at the primary, or wait for the failover to end"
     if isinstance(error, OutOfMemoryError):
@@ -82,7 +90,12 @@ def may_pass(error: RedisError) -> bool:
 def is_hindered(error: RedisError) -> bool:
     """Whether it is the server's state that refuses any such call, so that it is no fault of ours and may pass."""
     # UNBLOCKED: it became a replica while a call waited in it.
-    return isinstance(error, (*OUTAGE, OutOfMemoryError)) or _code(error) == "UNBLOCKED"
+    return isinstance(error, (*OUTAGE, OutOfMemoryError)) or _code(error) in {"UNBLOCKED", "MISCONF"}
+
+
+def as_outage(error: ResponseError) -> ResponseError:
+    """The same error, or the outage that redis-py has no class for."""
+    return CannotSave(str(error)) if _code(error) == "MISCONF" else error
 
 
 def _code(error: RedisError) -> str:
