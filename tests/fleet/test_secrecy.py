@@ -65,6 +65,8 @@ def everything(client: "Redis") -> Iterator[str]:
                 yield str(client.zrange(key, 0, -1, withscores=True))
             case "stream":
                 yield str(client.xrange(key))
+            case "none":
+                pass  # it has expired since it was named
             case _:
                 raise AssertionError(f"a {kind} is not looked into")
 
