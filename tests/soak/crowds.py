@@ -79,4 +79,4 @@ def _see_waits(result: Result, scene: Scene, many: list[Line], few: list[Line], 
     # them in the same order, but not in step.
     came = {channel: place for place, channel in enumerate(dict.fromkeys(task[1].channel_id for task in scene.tasks))}
     overtaken = max(place - came[channel] for place, channel in enumerate(first)) - SLOTS
-    result.see("most of the crowd that overtook a channel", max(0.0, 100 * overtaken / len(came)), "%", at_most=33)
+    result.see("most of the crowd that overtook a channel", max(0.0, 100 * overtaken / len(came)), "%", at_most=25)
