@@ -54,6 +54,10 @@ class Desk:
     def claim(self, token: str, *, ch: str = CH, signer: Signer = SIGNER, stop: bool = False) -> Step:
         return self.queue.claim(ch, token, signer, stop=stop)
 
+    def sweep(self, most: int, *, overdue_ms: int = 0) -> list[str]:
+        left, in_line = self.queue.sweep(most, overdue_ms=overdue_ms)
+        return left + in_line
+
     def take(self, token: str, *, ch: str = CH) -> Send:
         """Claim a channel that has a digit to send."""
         return sent_on(self.claim(token, ch=ch))

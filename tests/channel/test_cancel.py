@@ -26,7 +26,7 @@ def test_a_cancelled_head_leaves_no_pause_of_its_own_behind(desk: Desk) -> None:
     desk.enqueue("t2")
     assert desk.claim("r1") is Left.LATER
     desk.queue.cancel("t1")
-    assert desk.queue.sweep(10) == [CH]
+    assert desk.sweep(10) == [CH]
     assert place(desk.claim("r2")) == ("t2", 1, 1)
 
 
@@ -150,7 +150,7 @@ def test_deadlines_go_on_while_a_channel_is_paused(desk: Desk) -> None:
     assert desk.due() == int(desk.task("t1")["deadline"])
     desk.deadline_over("t1")
     desk.sweep_due()
-    assert desk.queue.sweep(10) == [CH]
+    assert desk.sweep(10) == [CH]
     assert desk.claim("r2") is Left.EMPTY
     assert desk.state("t1") == "expired"
 

@@ -18,7 +18,7 @@ def settle_all(desk: Desk) -> None:
     """The sweeper has looked everywhere."""
     for ch in desk.redis.zrange("dtmf:due", 0, -1):
         desk.sweep_due(ch)
-    assert desk.queue.sweep(100) == []
+    assert desk.sweep(100) == []
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -72,7 +72,7 @@ def test_a_task_cancelled_in_a_long_pause_leaves_nothing(desk: Desk) -> None:
 def test_a_task_cancelled_while_nobody_found_a_slot_leaves_nothing(desk: Desk) -> None:
     desk.enqueue("t1")
     desk.sweep_due()
-    desk.queue.sweep(10)
+    desk.sweep(10)
     desk.queue.cancel("t1")
     settle_all(desk)
     assert leftovers(desk) == set()

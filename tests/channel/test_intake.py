@@ -254,7 +254,7 @@ def test_of_more_channels_than_are_to_be_published_the_rest_is_due_now(intakes: 
     now = intakes.desk.now()
     due = [intakes.desk.due(ch) for ch in channels]
     assert [moment is not None and moment <= now for moment in due] == [False, False, True, True]
-    assert sorted(intakes.desk.queue.sweep(10)) == channels[2:]
+    assert sorted(intakes.desk.sweep(10)) == channels[2:]
 
 
 # What is refused

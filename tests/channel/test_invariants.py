@@ -158,7 +158,7 @@ class Channels(RuleBasedStateMachine):
     def sweep(self) -> None:
         for ch in self.desk.redis.zrange("dtmf:due", 0, -1):
             self.desk.sweep_due(ch)
-        orphans = self.desk.queue.sweep(10)
+        orphans = self.desk.sweep(10)
         for ch in ("a", "b"):
             channel = self.desk.channel(ch)
             live = int(channel.get("lease_until", 0)) > 1 and channel.get("boot") != "an-earlier-boot"

@@ -143,7 +143,7 @@ def test_nothing_is_left_behind(desk: Desk) -> None:
     desk.queue.purge(CH)
     desk.lease_over()
     desk.redis.zadd("dtmf:due", {CH: LONG_AGO})
-    assert desk.queue.sweep(10) == []
+    assert desk.sweep(10) == []
     assert desk.due() is None
     for_ever = {key for key in desk.redis.keys("*") if desk.redis.pttl(key) == -1}
     assert for_ever == {"dtmf:records", "dtmf:waiting"}
@@ -154,7 +154,7 @@ def test_a_purge_has_the_sweeper_forget_the_channel_at_once(desk: Desk) -> None:
     desk.enqueue("t1", lead=30_000)
     desk.claim("r1")
     desk.queue.purge(CH)
-    assert desk.queue.sweep(10) == []
+    assert desk.sweep(10) == []
     assert desk.due() is None
 
 

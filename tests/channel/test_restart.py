@@ -88,7 +88,7 @@ def test_the_sweeper_finds_after_a_restart_what_was_served_before_it(server: Loc
     server.start()
     eventually(lambda: answers(server))
     client.close()
-    assert eventually(lambda: desk.queue.sweep(10)) == [CH]
+    assert eventually(lambda: desk.sweep(10)) == [CH]
     client.close()
 
 
@@ -135,7 +135,7 @@ def test_a_server_without_memory_takes_no_task_and_finishes_those_it_has(server:
     assert desk.queue.cancel("t3") == ["DONE"]
     assert desk.queue.pause(CH) == 2
     assert desk.queue.resume(CH)
-    assert eventually(lambda: desk.queue.sweep(10)) == [CH]
+    assert eventually(lambda: desk.sweep(10)) == [CH]
     assert desk.queue.status("t2")[0] == "sending"
     desk.settle("r3", desk.claim("r3"), Verdict.FAILED, error="Rejected", code="C")
     assert desk.settled()[-2:] == [("t2", "failed"), ("late", "cancelled")]

@@ -106,20 +106,20 @@ def test_only_the_run_that_holds_a_channel_can_release_it(desk: Desk) -> None:
 
 def test_the_sweeper_finds_a_channel_whose_message_was_lost(desk: Desk) -> None:
     desk.enqueue("t1")
-    assert desk.queue.sweep(10) == []
+    assert desk.sweep(10) == []
     desk.sweep_due()
-    assert desk.queue.sweep(10) == [CH]
+    assert desk.sweep(10) == [CH]
 
 
 def test_the_sweeper_finds_a_channel_whose_run_died(desk: Desk) -> None:
     desk.enqueue("t1")
     desk.claim("r1")
     desk.sweep_due()
-    assert desk.queue.sweep(10) == []
+    assert desk.sweep(10) == []
     assert desk.due() == int(desk.channel()["lease_until"])
     desk.lease_over()
     desk.sweep_due()
-    assert desk.queue.sweep(10) == [CH]
+    assert desk.sweep(10) == [CH]
 
 
 def test_the_sweeper_finds_a_channel_that_had_a_run_before_the_restart(desk: Desk) -> None:
@@ -127,7 +127,7 @@ def test_the_sweeper_finds_a_channel_that_had_a_run_before_the_restart(desk: Des
     desk.claim("r1")
     desk.restarted()
     desk.sweep_due()
-    assert desk.queue.sweep(10) == [CH]
+    assert desk.sweep(10) == [CH]
 
 
 def test_a_channel_is_offered_less_and_less_often_until_a_run_takes_it(desk: Desk) -> None:
@@ -136,16 +136,16 @@ def test_a_channel_is_offered_less_and_less_often_until_a_run_takes_it(desk: Des
     for _ in range(7):
         desk.sweep_due()
         before = desk.now()
-        assert desk.queue.sweep(10) == [CH]
+        assert desk.sweep(10) == [CH]
         due = desk.due()
         assert due is not None
         gaps.append((due - before) // 1000)
-        assert desk.queue.sweep(10) == []
+        assert desk.sweep(10) == []
     assert gaps == pytest.approx([1, 2, 4, 8, 16, 30, 30], abs=0.6)
     desk.claim("r1")
     desk.lease_over()
     desk.sweep_due()
-    desk.queue.sweep(10)
+    desk.sweep(10)
     due = desk.due()
     assert due is not None
     assert due <= desk.now() + 1000
@@ -155,7 +155,7 @@ def test_the_sweeper_forgets_an_empty_channel(desk: Desk) -> None:
     desk.enqueue("t1")
     desk.queue.cancel("t1")
     desk.sweep_due()
-    assert desk.queue.sweep(10) == []
+    assert desk.sweep(10) == []
     assert desk.due() is None
 
 
@@ -163,8 +163,8 @@ def test_a_sweep_takes_the_longest_overdue_and_leaves_the_rest(desk: Desk) -> No
     for score, ch in enumerate("abcd", start=1):
         desk.enqueue(f"t-{ch}", ch=ch)
         desk.redis.zadd("dtmf:due", {ch: score})
-    assert desk.queue.sweep(3) == ["a", "b", "c"]
-    assert desk.queue.sweep(3) == ["d"]
+    assert desk.sweep(3) == ["a", "b", "c"]
+    assert desk.sweep(3) == ["d"]
 
 
 def test_a_run_that_was_found_again_goes_on_where_the_dead_one_was(desk: Desk) -> None:
@@ -173,7 +173,7 @@ def test_a_run_that_was_found_again_goes_on_where_the_dead_one_was(desk: Desk) -
     desk.settle("r1", desk.claim("r1"), Verdict.OK)
     desk.lease_over()
     desk.sweep_due()
-    (ch,) = desk.queue.sweep(10)
+    (ch,) = desk.sweep(10)
     step = desk.claim("r2", ch=ch)
     assert place(step) == ("t1", 2, 1)
     assert desk.settle("r2", step, Verdict.PRESUMED) is Left.EMPTY
@@ -187,11 +187,11 @@ def test_channels_with_a_run_do_not_hide_those_without(desk: Desk) -> None:
         if ch != "d":
             desk.claim(f"r-{ch}", ch=ch)
         desk.sweep_due(ch)
-    assert desk.queue.sweep(1) == ["d"]
+    assert desk.sweep(1) == ["d"]
 
 
 def test_what_is_due_is_left_to_others_for_a_while(desk: Desk) -> None:
     desk.enqueue("t1")
     desk.redis.zadd("dtmf:due", {CH: desk.now()})
-    assert desk.queue.sweep(10, overdue_ms=60_000) == []
-    assert desk.queue.sweep(10) == [CH]
+    assert desk.sweep(10, overdue_ms=60_000) == []
+    assert desk.sweep(10) == [CH]

@@ -97,5 +97,5 @@ def test_a_due_time_in_front_of_the_pause_does_no_harm(desk: Desk) -> None:
     desk.enqueue("t1", lead=20_000)
     desk.claim("r1")
     desk.sweep_due()
-    assert desk.queue.sweep(10) == [CH]
+    assert desk.sweep(10) == [CH]
     assert desk.claim("r2") is Left.LATER

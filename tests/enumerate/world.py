@@ -201,7 +201,14 @@ class World:
         def play(_: Actor) -> None:
             # As the thread that sweeps does: an outage passes.
             with suppress(*OUTAGE):
-                Sweeper(self._staged, lambda: 1, lambda _: False, self.publish, 0.2).sweep()
+                Sweeper(
+                    self._staged,
+                    free=lambda: 1,
+                    line_moves=lambda: False,
+                    take=lambda _: False,
+                    publish=self.publish,
+                    every=0.2,
+                ).sweep()
 
         return self._add("sweep", play)
 

@@ -54,6 +54,22 @@ def queue(redis_client: Redis) -> ChannelQueue:
     return made
 
 
+def had_a_run(client: Redis, ch: str) -> None:
+    """And it left the channel without a message."""
+    client.hset(f"dtmf:ch:{ch}", "epoch", 1)
+
+
+def sweeper_of(queue: ChannelQueue, slots: Slots, threads: ThreadPoolExecutor, published: list[str]) -> Sweeper:
+    return Sweeper(
+        queue,
+        free=lambda: slots.free,
+        line_moves=lambda: slots.line_moves,
+        take=lambda ch: slots.take(ch, threads),
+        publish=published.append,
+        every=0.2,
+    )
+
+
 def test_what_a_worker_has_no_slots_for_is_left_to_others(queue: ChannelQueue, redis_client: Redis) -> None:
     now = int(redis_client.time()[0]) * 1000
     redis_client.zadd("dtmf:due", dict.fromkeys("de", now))
@@ -70,7 +86,9 @@ def test_what_a_worker_has_no_slots_for_is_left_to_others(queue: ChannelQueue, r
         message = threading.Thread(target=slots.serve, args=("from a message",))
         message.start()
         until(lambda: served, "the message served")
-        sweeper = Sweeper(queue, lambda: slots.free, lambda ch: slots.take(ch, threads), published.append, 0.2)
+        sweeper = sweeper_of(queue, slots, threads, published)
+        for ch in "ab":
+            had_a_run(redis_client, ch)
         sweeper.sweep()
         assert not slots.free
         # Another worker may have a slot: only what nobody took for a second gets a message.
@@ -84,11 +102,29 @@ def test_what_a_worker_has_no_slots_for_is_left_to_others(queue: ChannelQueue, r
     assert slots.free
 
 
+def test_what_stands_in_line_is_not_served_before_its_turn(queue: ChannelQueue, redis_client: Redis) -> None:
+    """While messages come: a run that died is replaced at once, all others get in line."""
+    served: list[str] = []
+    published: list[str] = []
+    had_a_run(redis_client, "c")
+    slots = Slots(9, served.append)
+    with ThreadPoolExecutor(9) as threads:
+        slots.serve("from a message")
+        sweeper_of(queue, slots, threads, published).sweep()
+        assert published == ["a", "b", "d", "e"]
+        until(lambda: served == ["from a message", "c"], "the one that had a run")
+        redis_client.zadd("dtmf:due", dict.fromkeys("abde", 1))
+        until(lambda: not slots.line_moves, "the line to stand")
+        sweeper_of(queue, slots, threads, published).sweep()
+        until(lambda: set("abde") <= set(served), "what stood in a line that moves no more")
+    assert published == ["a", "b", "d", "e"]
+
+
 def test_threads_that_are_shut_down_take_nothing(queue: ChannelQueue) -> None:
     published: list[str] = []
     slots, threads = Slots(3, published.append), ThreadPoolExecutor(3)
     threads.shutdown()
-    Sweeper(queue, lambda: slots.free, lambda ch: slots.take(ch, threads), published.append, 0.2).sweep()
+    sweeper_of(queue, slots, threads, published).sweep()
     assert published == ["a", "b", "c", "d", "e"]
     assert slots.free
 

@@ -142,7 +142,7 @@ def test_an_unanswered_digit_does_not_outlast_the_slice_by_much(set_up: SetUp) -
     assert stage.is_free()
     assert stage.desk.channel(CH)["task"] == "t1"
     stage.api.cues = [USED]
-    assert eventually(lambda: stage.desk.queue.sweep(10)) == [CH]
+    assert eventually(lambda: stage.desk.sweep(10)) == [CH]
     stage.serve()
     assert stage.settled() == [("t1", "presumed")]
 

@@ -213,6 +213,6 @@ def test_a_message_that_comes_during_an_outage_is_left_to_the_sweeper(stage: Sta
     if not stage.is_free():
         stage.desk.lease_over(CH)
     stage.desk.sweep_due(CH)
-    assert stage.desk.queue.sweep(10) == [CH]
+    assert stage.desk.sweep(10) == [CH]
     stage.serve()
     assert stage.settled() == [("t1", "sent")]

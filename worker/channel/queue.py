@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -132,6 +132,18 @@ class Purged:
     broke_line: bool
 
 
+class Found(NamedTuple):
+    """Channels that wait and that nobody serves.
+
+    Attributes:
+        left: no message is on its way for them: their run is over, dead or has waited long enough.
+        in_line: they had no run yet, or were found before: a message may wait in line for them.
+    """
+
+    left: list[str]
+    in_line: list[str]
+
+
 class ChannelQueue:
     """The channel queues of one Redis server. Safe for threads.
 
@@ -251,9 +263,9 @@ class ChannelQueue:
         ended, flagged, breaker = self._call("purge", json.dumps(self._end), ch)
         return Purged(ended, flagged or None, bool(breaker))
 
-    def sweep(self, most: int, *, overdue_ms: int = 0) -> list[str]:
+    def sweep(self, most: int, *, overdue_ms: int = 0) -> Found:
         """The channels, so many at the most, that wait and that nobody serves, and that are due for so long."""
-        return self._call("sweep", json.dumps(self._end), most, overdue_ms)
+        return Found(*self._call("sweep", json.dumps(self._end), most, overdue_ms))
 
     def refuse(self, code: str, *, probe: bool) -> bool:
         """Pause the fleet's requests: the API refuses the account or the clock.

@@ -95,7 +95,12 @@ class Fleet(bootsteps.StartStopStep):
             stopping=self.stopping,
         )
         self._sweeper = Sweeper(
-            self.queue, lambda: self.slots.free, self.take, self.publish, settings.DTMF_SWEEP_MS / 1000
+            self.queue,
+            free=lambda: self.slots.free,
+            line_moves=lambda: self.slots.line_moves,
+            take=self.take,
+            publish=self.publish,
+            every=settings.DTMF_SWEEP_MS / 1000,
         )
         self._intake = self._make_intake(settings, name)
         self._make_followers(settings, name)

@@ -1,8 +1,12 @@
 """The threads of a worker that serve channels: Celery fills them with messages, the sweeper with what it finds."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+
+# No message for so long, and the line of messages is empty, or stands.
+LINE_STOOD_S = 1.0
 
 
 class Slots:
@@ -13,6 +17,7 @@ class Slots:
         self._number = number
         self._serve = serve
         self._busy = 0
+        self._message_at = -LINE_STOOD_S
         self._lock = threading.Lock()
 
     @property
@@ -20,10 +25,16 @@ class Slots:
         """How many further channels would be served at once."""
         return max(0, self._number - self._busy)
 
+    @property
+    def line_moves(self) -> bool:
+        """Whether messages come."""
+        return time.monotonic() < self._message_at + LINE_STOOD_S
+
     def serve(self, ch: str) -> None:
         """Serve a channel in the caller's thread, one of Celery's."""
         with self._lock:
             self._busy += 1
+            self._message_at = time.monotonic()
         self._run(ch)
 
     def take(self, ch: str, threads: Executor) -> bool:

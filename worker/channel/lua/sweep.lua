@@ -7,15 +7,16 @@ KEYS    none
 ARGV 1  env: record_ttl, break_ms (ms)
      2  the most channels to answer
      3  ms for which they must have been due already
-Answer  the digests of the channels that the caller serves, or publishes a message for
+Answer  {left, in line}, two lists of digests. Left: their run is over, dead or waited long enough, and no message is
+        on its way. In line: they had no run yet, or were offered before, so that a message may wait for them
 ]]
 local MOST_LOOKED_AT = 200
-local env, orphans = cjson.decode(ARGV[1]), {}
+local env, left, in_line = cjson.decode(ARGV[1]), {}, {}
 env.now, env.boot = server_ms(), server_boot()
 local most, due_before = tonumber(ARGV[2]), env.now - tonumber(ARGV[3])
 
 for _, ch in ipairs(redis.call('ZRANGE', DUE, '-inf', due_before, 'BYSCORE', 'LIMIT', 0, MOST_LOOKED_AT)) do
-  if #orphans >= most then break end
+  if #left + #in_line >= most then break end
   local key = channel_key(ch)
   local channel = read_hash(key)
   if has_live_run(channel, env) then
@@ -26,7 +27,8 @@ for _, ch in ipairs(redis.call('ZRANGE', DUE, '-inf', due_before, 'BYSCORE', 'LI
     local backoff = tonumber(channel.backoff) or 1000
     redis.call('HSET', key, 'backoff', math.min(backoff * 2, 30000))
     redis.call('ZADD', DUE, env.now + backoff, ch)
-    orphans[#orphans + 1] = ch
+    local list = (channel.backoff or not channel.epoch) and in_line or left
+    list[#list + 1] = ch
   end
 end
-return orphans
+return { left, in_line }
