@@ -39,16 +39,20 @@ class TimedQueue(ChannelQueue):
         self._world = world
 
     def _call(self, name: str, *args: Any) -> list[Any]:
-        """The call, and in the same round trip a look at what it did: the enumeration's time is round trips."""
-        calls = [*self._world.clock_calls(), ("EVALSHA", self._digests[name], 0, *args), self._world.watch.look()]
+        """The call, and in the same round trip a look at what it did."""
+        answer, seen = self.ask(("EVALSHA", self._digests[name], 0, *args), self._world.watch.look())
+        self._world.watch.after(name, json.loads(seen), busy=answer == ["BUSY"])
+        return cast(list[Any], answer)
+
+    def ask(self, *commands: tuple[str | int, ...]) -> list[Any]:
+        """Commands in one round trip, behind what the server must be told first."""
+        calls = [*self._world.first_calls(), *commands]
         self._connection.send_packed_command(self._connection.pack_commands(calls))
         answers = [self._read() for _ in calls]
         for answer in answers:
             if isinstance(answer, ResponseError):
                 raise answer
-        answer = cast(list[Any], answers[-2])
-        self._world.watch.after(name, json.loads(answers[-1]), busy=answer == ["BUSY"])
-        return answer
+        return answers[-len(commands) :]
 
     def _read(self) -> Any:
         try:

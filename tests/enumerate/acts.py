@@ -114,7 +114,7 @@ def _expire(world: World) -> None:
 def _restart(world: World) -> None:
     """Every connection breaks, and the server has another run_id."""
     world.restarted = True
-    world.redis.set("harness:boot", "boot2")
+    world.queue.ask(("SET", "harness:boot", "boot2"))
     for actor in world.actors:
         actor.loses = actor.at.endswith(("asked", "done"))
 

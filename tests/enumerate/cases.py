@@ -96,9 +96,12 @@ class Play:
         """Play a case; the later moments at which the act makes a case of its own, and what each is like."""
         alike: dict[int, bytes] = {}
         last = max(acts, default=0)
+        # A producer that sleeps is no zombie: somebody who enqueues late.
+        anybody = scene.is_little or act is not do.SLEEP
 
         def look(moment: int, actor: Actor) -> None:
-            if moment > last and (act.own or self.world.distinct[-1:] == [moment]):
+            is_new = act.own or self.world.distinct[-1:] == [moment]
+            if moment > last and is_new and (anybody or actor.kind == "run"):
                 alike[moment] = likeness(self.world, actor, dies=act is do.STOP) if self._known else b""
 
         self.play(scene, acts, look)
@@ -137,7 +140,7 @@ class Play:
 
 def run_case(world: World, scene: Scene, acts: Acts, look: Look | None = None) -> Counter[str]:
     """Play a case to its end and judge it; answers the documented limits that showed, or raises Broken."""
-    world.reset(scene.for_simulator(), acts, look)
+    world.reset(scene.for_simulator(), acts, look, line=scene.is_little)
     scene.set_up(world)
     world.go_on()
     do.WAKE(world)
@@ -145,8 +148,7 @@ def run_case(world: World, scene: Scene, acts: Acts, look: Look | None = None) -
     judge = Judge(world)
     limits = judge.judge()
     judge.nothing_stood_still()
-    world.clean_up()
-    Judge(world).nothing_is_left()
+    judge.nothing_is_left()
     return limits
 
 

@@ -35,9 +35,7 @@ class Judge:
 
     def judge(self) -> Counter[str]:
         """Raise Broken, or answer which of the documented limits showed."""
-        self.records = [
-            Record.model_validate_json(fields["record"]) for _, fields in self.world.redis.xrange("dtmf:records")
-        ]
+        self.records, self.waiting = self.world.ended()
         self.by_id = {record.id: record for record in self.records}
         self.order = list(self.world.watch.accepted)
         self.copies: dict[Place, list[tuple[Press, Copy]]] = {}
@@ -60,7 +58,7 @@ class Judge:
     def each_task_has_one_record(self) -> None:
         ended = sorted(record.id for record in self.records)
         insist(ended == sorted(self.order), f"{self.order} were accepted, and {ended} have a record")
-        insist(self.world.redis.get("dtmf:waiting") in {None, "0"}, "tasks wait for ever")
+        insist(not self.waiting, "tasks wait for ever")
 
     def nothing_stood_still(self) -> None:
         """Where nothing has gone wrong, everything is done at once: no time had to pass."""
@@ -70,7 +68,7 @@ class Judge:
 
     def nothing_is_left(self) -> None:
         """Long afterwards no key is there that nobody owns."""
-        left = set(self.world.redis.keys("dtmf:*")) - KEPT
+        left = self.world.left() - KEPT
         insist(not left, f"left behind: {sorted(left)}")
 
     # What was heard

@@ -41,11 +41,6 @@ class Kind:
         return play.tally
 
 
-def _tells_more(scene: Scene) -> bool:
-    """A deadline that passes means many attempts, and so many moments; and most refusals end a task, burnt or not."""
-    return scene.outcome not in ALWAYS and (scene.burns or scene.outcome in {"throttled", "refused"})
-
-
 def _kind(name: str, acts: tuple[Do, ...], scenes_: list[Scene], short: list[Scene]) -> Kind:
     """A kind that is usually played in the scenes in which the most may go wrong in the least time."""
     usual = [s for s in scenes_ if s.outcome not in ALWAYS and sum(s.shape) <= (3 if s.outcome in TELLING else 2)]
@@ -63,9 +58,8 @@ NEAR = [*scenes([(1,), (2,), (1, 1)], short=True), Scene((1, 1, 1), short=True),
 # Where nothing ends a task but what happens to it; for pairs.
 FEW = [s for s in TWO if len(s.shape) + s.shape[0] == 3 and s.outcome in TELLING and s.at <= 1]
 EVERY = [*scenes(shapes(3, 3, 9)), *GO_ON, *RESEND, *NONCE_FIRST]
-# All shapes with every outcome; in those of more than three digits at the first one, since what is over changes little
-# for what comes.
-SHAPES = [s for s in EVERY if sum(s.shape) <= 3 or (s.at <= 1 and _tells_more(s))]
+# All shapes with every outcome; in larger ones at the first digit, since what is over changes little for what comes.
+SHAPES = [s for s in EVERY if s.is_little or s.at <= 1]
 LITTLE = [Scene((1, 1)), Scene((1, 1), "throttled", 2), Scene((1, 1), "rejected", 1)]
 
 ENQUEUE = do.enqueue("x1", dtmf="*")

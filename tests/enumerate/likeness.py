@@ -17,7 +17,7 @@ from typing import Any
 from tests.enumerate.actors import LIMITS, Actor
 from tests.enumerate.api import INSTANCE, Copy
 from tests.enumerate.judge import DISTURBANCES
-from tests.enumerate.watch import HOLD_MS, Press
+from tests.enumerate.watch import HOLD_MS, USED, Press
 from tests.enumerate.world import World
 from worker.channel.steps import Mark
 from worker.lease import Run
@@ -52,6 +52,8 @@ LEASE = ("busy_until", "lost", "vouched", "started")
 DEADLINES = {"deadline", "write_by", "not_after"}
 _DIGIT = re.compile(r"d\d+")
 Place = tuple[str, int]
+# Place, nonce, what is known of it, copies.
+Attempted = tuple[str, int, object, list[tuple[object, ...]]]
 
 
 def likeness(world: World, actor: Actor, *, dies: bool) -> bytes:
@@ -82,13 +84,18 @@ class Look:
 
     def everything(self) -> object:
         """All that counts, as plain values."""
+        # First, for it sets the places of what is over.
+        actors = [self.actor(actor) for actor in self.actors]
+        attempts = self.attempts()
+        rules = self.rules()
+        self.refusals_matter = bool(rules) or self.is_gone() or self.is_refused(attempts)
         return (
-            [self.actor(actor) for actor in self.actors],
+            actors,
             [self.task(task) for task in self.waiting],
             [self.key(key) for key in sorted(self.keys)],
             self.ended(),
-            self.attempts(),
-            self.api(),
+            attempts,
+            self.api(rules),
             (len(self.world.messages), len(self.world.afterwards), self.world.restarted),
             self.world.next_beat - self.now if any(len(actor.heartbeat) for actor in self.actors) else None,
         )
@@ -131,7 +138,10 @@ class Look:
                 mark = self.place(hash_["task"], int(hash_["digit"])) if "task" in hash_ else None
                 return mark, self.hash({name: value for name, value in hash_.items() if name not in LEFT_OUT})
             case "burns":
-                return key, sorted(contents)
+                return key, sorted(contents) if self.refusals_matter else None
+            case "refusal":
+                hash_ = {name: value for name, value in _pairs(contents).items() if not name.startswith("alarmed")}
+                return key, self.hash(hash_) if "since" in hash_ else None
             case _:
                 return key, self.hash(_pairs(contents))
 
@@ -170,26 +180,44 @@ class Look:
 
     # What the API heard, and will answer
 
-    def attempts(self) -> object:
+    def attempts(self) -> list[Attempted]:
         """The attempts whose end is open, and those at digits to come: their copies, and who knows what of them."""
         watch = self.world.watch
         copies: dict[Press, list[Copy]] = {}
         for copy in self.world.api.copies:
             copies.setdefault(copy.press, []).append(copy)
-        found = []
+        found: list[Attempted] = []
         for press in sorted(watch.marked, key=lambda press: (watch.accepted.index(press.task), press[1:])):
             hold = self.ahead(watch.given_up.get(press, 0) + HOLD_MS)
             is_open = hold > 0 and not watch.closed(press)
             if is_open or self.is_to_come(press) or press[:2] in self.places:
-                written = [self.copy(copy) for copy in copies.get(press, [])]
+                place, written = self.place(*press[:2]), copies.get(press, [])
+                if not is_open and self.is_sent(press) and self.is_used(written):
+                    # Whatever else is written under this nonce, it is refused, and the record is true.
+                    found.append((place, press.nonce, "used", []))
+                    continue
                 facts = (press in watch.found, press in watch.given_up, hold if is_open else None, self.outcome(press))
-                found.append((self.place(*press[:2]), press.nonce, facts, written))
+                found.append((place, press.nonce, facts, [self.copy(copy) for copy in written]))
         return found
+
+    def is_used(self, copies: list[Copy]) -> bool:
+        """The API has used up the nonce of these."""
+        burns = self.world.api.service.settings.burn
+        return any(copy.heard or copy.code in {"OK", USED} or (copy.code and burns) for copy in copies)
+
+    def is_refused(self, attempts: list[Attempted]) -> bool:
+        """The API refused some of these, or a digit to come, and it may matter which nonces that has used up."""
+        codes = {copy[0] for *_, copies in attempts for copy in copies}
+        return bool(codes - {"", "OK", USED}) or any("refused" in task for task in self.tasks.values())
 
     def is_to_come(self, press: Press) -> bool:
         return press.task in self.tasks and press.digit >= int(self.tasks[press.task]["at"])
 
-    def copy(self, copy: Copy) -> object:
+    def is_sent(self, press: Press) -> bool:
+        outcome = self.outcome(press)
+        return outcome is not None and outcome[1] == Outcome.SENT
+
+    def copy(self, copy: Copy) -> tuple[object, ...]:
         late = copy.written_at >= copy.not_after
         return (
             copy.code,
@@ -201,7 +229,7 @@ class Look:
             late,
         )
 
-    def outcome(self, press: Press) -> object:
+    def outcome(self, press: Press) -> tuple[object, ...] | None:
         """What is noted of a digit that is over, and until when nothing may follow it."""
         if self.is_to_come(press):
             return None
@@ -217,21 +245,26 @@ class Look:
         later = any((order(other.task), other.digit) > (order(press.task), press.digit) for other in heard)
         return record and record.state, outcome, self.ahead(ended_at + HOLD_MS), later
 
-    def api(self) -> object:
+    def rules(self) -> list[object]:
         """The rules that may still apply, known by how many digits will be heard before."""
         service = self.world.api.service
         call = service.calls.heard_by(INSTANCE, "job-1", "channel-1")
-        rules = []
+        rules: list[object] = []
         for state in service.stage.rules:
             first, last = state._digits
             times = state.rule.match.times
             if last > call and (times is None or state.applied < times):
                 faults = state.rule.model_dump_json(exclude={"match", "name"}, exclude_none=True)
                 rules.append((first - call, times and times - state.applied, faults))
-        is_gone = _is_gone(service.calls)
-        if not (rules or is_gone or any(self.is_to_come(copy.press) or self.actors for copy in self.world.api.copies)):
-            return None
-        return rules, is_gone, service.settings.burn, service.settings.nonce_first
+        return rules
+
+    def is_gone(self) -> bool:
+        return _is_gone(self.world.api.service.calls)
+
+    def api(self, rules: list[object]) -> object:
+        """What the API will do with what comes."""
+        settings = self.world.api.service.settings
+        return rules, self.is_gone(), self.refusals_matter and (settings.burn, settings.nonce_first, self.world.line)
 
     # Who is there
 

@@ -13,6 +13,7 @@ KEYS = "123456789"
 # A quota that is used up, and never filled again.
 THROTTLE = Throttle(rate=1e-9, burst=1)
 SHORT_S = 2
+MOST_LITTLE = 3
 NO_ANSWER = {"executed, no answer", "not executed, no answer"}
 # So many requests of one digit come before a deadline that is near; the next task's are to be answered.
 LONG_ENOUGH = 4
@@ -90,6 +91,11 @@ class Scene:
         flags = [name for name in ("burns", "nonce_first", "go_on", "resend", "short") if getattr(self, name)]
         where = f" at digit {self.at}" if self.at else ""
         return f"{'+'.join(map(str, self.shape))} {self.outcome}{where} ({', '.join(flags) or '-'})"
+
+    @property
+    def is_little(self) -> bool:
+        """Of so few digits that whatever may happen in it is tried."""
+        return sum(self.shape) <= MOST_LITTLE
 
     @property
     def expires_in(self) -> float:

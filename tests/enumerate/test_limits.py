@@ -10,6 +10,7 @@ from tests.enumerate.judge import LATE, OUT_OF_ORDER, PRESUMED
 from tests.enumerate.scenes import Scene
 from tests.enumerate.stories import Story, task
 from tests.enumerate.world import World
+from worker.record import Outcome
 from worker.simulator.scene import Drop, Error, Match, Rule
 
 
@@ -71,10 +72,10 @@ def test_a_server_that_lost_its_last_writes_ends_a_task_twice_and_presses_once(w
     world.reset(story._scene, {("run1", "settle asked", 1): do.SAVE})
     world.produce([task("t1", "1")])
     world.go_on()
-    assert [record["state"] for record in world.stream()] == ["sent"]
+    assert [record.state for record in world.ended()[0]] == ["sent"]
     do.ROLL_BACK(world)
     story.finish()
-    assert [record["state"] for record in world.stream()] == ["presumed"]
+    assert [record.state for record in world.ended()[0]] == ["presumed"]
     assert story.heard == "1"
 
 
@@ -126,11 +127,10 @@ def test_a_server_that_lost_its_last_writes_presses_no_key_twice(world: World, s
         world.go_on()
         heard = world.api.heard
         assert list(heard) == sorted(set(heard)), world.trace
-        for record in world.stream():
-            keys = world.given[record["id"]].keys
-            for key, digit in zip(keys, record["digits"], strict=True):
-                assert digit["outcome"] != "sent" or key in heard
-                assert digit["outcome"] not in {"not_sent", "failed"} or key not in heard
+        for record in world.ended()[0]:
+            for key, digit in zip(world.given[record.id].keys, record.digits, strict=True):
+                assert digit.outcome is not Outcome.SENT or key in heard
+                assert digit.outcome not in {Outcome.NOT_SENT, Outcome.FAILED} or key not in heard
 
 
 @pytest.mark.parametrize(

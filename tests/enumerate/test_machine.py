@@ -149,7 +149,6 @@ class Interleavings(RuleBasedStateMachine):
         do.WAKE(self.world)
         self.world.go_on()
         Judge(self.world).judge()
-        self.world.clean_up()
         Judge(self.world).nothing_is_left()
 
 

@@ -88,15 +88,23 @@ class World:
         scene: SimulatorScene | None = None,
         acts: Mapping[Any, Act] | None = None,
         look: Callable[[int, Actor], object] | None = None,
+        *,
+        line: bool = True,
     ) -> None:
-        """Everything as at the beginning of a case; look: called with each moment, and who has come to it."""
+        """Everything as at the beginning of a case.
+
+        Args:
+            scene: what the API makes of requests.
+            acts: what happens when.
+            look: called with each moment, and who has come to it.
+            line: a throttled answer cuts the fleet's rate, so that digits stand in line.
+        """
         self.end()
         self._look = look
+        self.line = line
         self.now_ms = BEGIN_MS
-        with self.redis.pipeline(transaction=False) as pipe:
-            pipe.flushdb()
-            pipe.mset({"harness:now": BEGIN_MS, "harness:boot": "boot1"})
-            pipe.execute()
+        harness = ("harness:now", BEGIN_MS, "harness:boot", "boot1", "harness:line", "1" if line else "")
+        self._first: list[tuple[str | int, ...]] = [("FLUSHDB",), ("MSET", *harness)]
         self.acts: dict[When, Act] = dict(acts or {})
         self._cues: Counter[tuple[str, str]] = Counter()
         self.afterwards: list[Act] = []
@@ -313,10 +321,13 @@ class World:
                 for actor in awake:
                     actor.heartbeat.beat()
 
-    def clock_calls(self) -> list[tuple[str | int, ...]]:
-        """What the server must be told before anything else, since time has passed."""
-        late, self._late = self._late, False
-        return [("EVALSHA", self._pass_time, 0, self.now_ms)] if late else []
+    def first_calls(self) -> list[tuple[str | int, ...]]:
+        """What the server must be told before anything else: the case begins, time has passed."""
+        calls, self._first = self._first, []
+        if self._late:
+            calls.append(("EVALSHA", self._pass_time, 0, self.now_ms))
+            self._late = False
+        return calls
 
     @property
     def passed_ms(self) -> int:
@@ -333,6 +344,7 @@ class World:
 
     def save(self) -> None:
         """The disk has what the server holds now."""
+        self.queue.ask()
         for key in self.redis.keys("dtmf:*"):
             self.redis.copy(key, f"harness:disk:{key}", replace=True)
 
@@ -346,26 +358,27 @@ class World:
 
     def dump(self) -> dict[str, Any]:
         """All that the server holds."""
-        dump: dict[str, Any] = json.loads(self.redis.evalsha(self._dump, 0))
+        dump: dict[str, Any] = json.loads(self.queue.ask(("EVALSHA", self._dump, 0))[0])
         return {**dump, "records": [Record.model_validate_json(record) for record in dump["records"]]}
 
     def disturbed(self, acts: Container[str]) -> set[str]:
         """To whom one of these acts happened."""
         return {who for (_, who, _), (_, _, act) in pairwise(self.trace) if act in acts}
 
-    def stream(self) -> list[dict[str, Any]]:
-        """The records, in the order in which tasks ended."""
-        return [json.loads(fields["record"]) for _, fields in self.redis.xrange("dtmf:records")]
+    def ended(self) -> tuple[list[Record], int]:
+        """The records, in the order in which tasks ended, and how many tasks wait."""
+        entries, waiting = self.queue.ask(("XRANGE", "dtmf:records", "-", "+"), ("GET", "dtmf:waiting"))
+        records = [dict(zip(fields[::2], fields[1::2], strict=True))["record"] for _, fields in entries]
+        return [Record.model_validate_json(record) for record in records], int(waiting or 0)
 
-    def clean_up(self) -> None:
-        """Long afterwards: whatever may expire has expired. Its moments are none of the case's."""
+    def left(self) -> set[str]:
+        """The keys that are there long afterwards, when whatever may expire has expired. Its moments do not count."""
         self.acts.clear()
         self.counts = False
         for _ in range(2):
             self.pass_time(self.now_ms + LONG_MS)
             self.go_on()
-        for call in self.clock_calls():
-            self.redis.execute_command(*call)
+        return set(self.queue.ask(("KEYS", "dtmf:*"))[0])
 
 
 @contextmanager
