@@ -92,12 +92,13 @@ class Play:
         else:
             self.tally.limits.update(limits.keys())
 
-    def moments(self, scene: Scene, acts: Acts, act: Do) -> list[tuple[int, bytes]]:
-        """Play a case; the later moments at which the act makes a case of its own, and what each is like."""
+    def moments(self, scene: Scene, acts: Acts, act: Do, *, anybody: bool = True) -> list[tuple[int, bytes]]:
+        """Play a case; the later moments at which the act makes a case of its own, and what each is like.
+
+        Not anybody: those at which it happens to a run.
+        """
         alike: dict[int, bytes] = {}
         last = max(acts, default=0)
-        # A producer that sleeps is no zombie: somebody who enqueues late.
-        anybody = scene.is_little or act is not do.SLEEP
 
         def look(moment: int, actor: Actor) -> None:
             is_new = act.own or self.world.distinct[-1:] == [moment]
@@ -117,11 +118,15 @@ class Play:
                 self._note((act,), alike, 1)
 
     def two_acts(self, scene: Scene, first: Do, second: Do) -> None:
-        """The one act at every moment, and the other at every later moment of what then happens."""
-        for moment, alike in self.moments(scene, {}, first):
+        """The one act at every moment, and the other at every later moment of what then happens.
+
+        In a scene that is not little only runs stop or fall asleep. (A producer that does enqueues less, or late.)
+        """
+        anybody = {act: scene.is_little or act not in {do.STOP, do.SLEEP} for act in (first, second)}
+        for moment, alike in self.moments(scene, {}, first, anybody=anybody[first]):
             acts = {moment: first}
             if not self._count_known((first, second), alike):
-                later = self.moments(scene, acts, second)
+                later = self.moments(scene, acts, second, anybody=anybody[second])
                 for moment_2, alike_2 in later:
                     if not self._count_known((second,), alike_2):
                         self.play(scene, {**acts, moment_2: second})

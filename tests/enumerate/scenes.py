@@ -13,7 +13,7 @@ KEYS = "123456789"
 # A quota that is used up, and never filled again.
 THROTTLE = Throttle(rate=1e-9, burst=1)
 SHORT_S = 2
-MOST_LITTLE = 3
+MOST_LITTLE = 2
 NO_ANSWER = {"executed, no answer", "not executed, no answer"}
 # So many requests of one digit come before a deadline that is near; the next task's are to be answered.
 LONG_ENOUGH = 4
