@@ -13,7 +13,13 @@ from tests.enumerate.scenes import Scene
 from tests.enumerate.watch import Broken
 from tests.enumerate.world import World
 
-PAIRS = [(do.STOP, do.STOP), (do.SLEEP, do.WAKE)]
+PAIRS = [
+    (do.STOP, do.STOP),
+    (do.SLEEP, do.WAKE),
+    (do.SLEEP, do.STOP),
+    (do.SLEEP_ANYWHERE, do.EXPIRE),
+    (do.EXPIRE, do.STOP),
+]
 SCENES = [
     Scene((2,)),
     Scene((1, 1)),
@@ -23,6 +29,7 @@ SCENES = [
     Scene((1, 1), "rejected", 2, burns=False),
     Scene((2,), "throttled", 1),
     Scene((1, 1), "throttled", 1, go_on=True),
+    Scene((1, 1), short=True),
 ]
 
 
@@ -85,7 +92,7 @@ class Case:
         )
 
 
-@pytest.mark.parametrize(("first", "second"), PAIRS, ids=["stop, stop", "sleep, wake"])
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda act: act.label)
 def test_what_is_alike_goes_on_alike(world: World, first: Do, second: Do) -> None:
     seen: dict[bytes, tuple[Outlook, str]] = {}
     play, merged = Play(world), 0
