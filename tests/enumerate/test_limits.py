@@ -9,9 +9,10 @@ from tests.enumerate.cases import Play, run_case
 from tests.enumerate.judge import LATE, OUT_OF_ORDER, PRESUMED
 from tests.enumerate.scenes import Scene
 from tests.enumerate.stories import Story, task
-from tests.enumerate.world import World
+from tests.enumerate.world import KEY, World
 from worker.record import Outcome
 from worker.simulator.scene import Drop, Error, Match, Rule
+from worker.vault import Vault
 
 
 def test_v3_a_copy_that_is_written_after_the_hold_is_heard_after_a_later_digit(world: World) -> None:
@@ -104,6 +105,27 @@ def test_a_forgotten_task_that_is_enqueued_again_is_pressed_twice_if_it_is_throt
         assert world.api.heard in {"1", heard}
         do.ROLL_BACK(world)
     assert world.api.heard == heard
+
+
+@pytest.mark.parametrize("kind", ["the same", "another secret key", "a nonce long forgotten"])
+def test_a_digit_whose_mark_was_lost_is_pressed_twice_only_where_the_api_takes_another_nonce_or_an_old_one(
+    world: World, kind: str
+) -> None:
+    """The server comes back as it was before the digit was marked, and the digit had been executed."""
+    story = Story(world, nonce_memory=960)
+    world.reset(story._scene, {("run1", "claim asked", 1): do.SAVE})
+    world.produce([task("t1", "1", expires_in=3600)])
+    world.go_on()
+    assert world.api.heard == "1"
+    do.ROLL_BACK(world)
+    if kind == "another secret key":
+        world.vault = Vault([b"another key, of thirty-two bytes", KEY])
+    if kind == "a nonce long forgotten":
+        world.pass_time(world.now_ms + 961_000)
+    world.go_on()
+    twice = kind != "the same"
+    assert world.api.heard == ("11" if twice else "1")
+    assert [record.state for record in world.ended()[0]] == ["sent" if twice else "presumed"]
 
 
 LOSSES = [
