@@ -192,7 +192,8 @@ class Look:
             is_open = hold > 0 and not watch.closed(press)
             if is_open or self.is_to_come(press) or press[:2] in self.places:
                 place, written = self.place(*press[:2]), copies.get(press, [])
-                if not is_open and self.is_sent(press) and self.is_used(written):
+                unread = any(copy.by in self.roles and not copy.read for copy in written)
+                if not (is_open or unread) and self.is_sent(press) and self.is_used(written):
                     # Whatever else is written under this nonce, it is refused, and the record is true.
                     found.append((place, press.nonce, "used", []))
                     continue

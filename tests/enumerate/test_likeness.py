@@ -30,6 +30,9 @@ SCENES = [
     Scene((2,), "throttled", 1),
     Scene((1, 1), "throttled", 1, go_on=True),
     Scene((1, 1), short=True),
+    # Two sleepers that have yet to read what they were answered.
+    Scene((1,), "internal", 1, burns=False),
+    Scene((1,), "not executed, no answer", 1),
 ]
 
 
