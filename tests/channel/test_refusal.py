@@ -70,6 +70,13 @@ def test_a_probe_that_fails_for_a_reason_of_its_own_ends_the_pause(paused: Desk)
     assert paused.queue.refusal() is None
 
 
+def test_a_probe_whose_nonce_was_used_up_before_ends_the_pause(paused: Desk) -> None:
+    """The API got as far as to look at its nonce."""
+    probe_due(paused)
+    paused.settle("r1", paused.claim("r1"), Verdict.RETRY, code="SignatureNonceUsed", nonce_used=True)
+    assert paused.queue.refusal() is None
+
+
 @pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.UNKNOWN])
 def test_a_probe_that_says_nothing_of_the_account_ends_nothing(paused: Desk, verdict: Verdict) -> None:
     probe_due(paused)

@@ -1,5 +1,6 @@
 """The server that keeps the tasks: what is asked of it at the start, and TLS on the way to it."""
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,20 @@ def test_a_server_set_up_as_the_embedded_one_is_fit(redis_client: Redis) -> None
     text = check(redis_client)
     assert text.startswith("Valkey 9.")
     assert text.endswith(", noeviction, append-only file")
+
+
+def test_an_embedded_server_whose_port_was_taken_meanwhile_takes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken: int = other.getsockname()[1]
+        ports = iter([taken, free_port()])
+        monkeypatch.setattr("worker.local.redis.free_port", lambda: next(ports))
+        with LocalRedis(tmp_path, fsync="no") as local:
+            assert local.port != taken
+            assert local.is_running()
+        with pytest.raises(OSError, match="already in use"):
+            LocalRedis(tmp_path, port=taken).start()
 
 
 def test_a_server_that_evicts_and_keeps_nothing_is_told_both_at_once(tmp_path: Path) -> None:

@@ -46,15 +46,20 @@ class LocalRedis:
 
     def start(self) -> Self:
         """Start it, and wait until it answers. Raises OSError if somebody else has its port."""
+        self._server = ValkeyServer(port=self.port, data_dir=self.folder, persist=True, config=self._config)
+        may_move, self._may_move = self._may_move, False
         try:
-            self._server = ValkeyServer(port=self.port, data_dir=self.folder, persist=True, config=self._config)
+            self._server.start(timeout=READY_S)
         except OSError:
-            if not self._may_move:
+            self._server = None
+            if not may_move:
                 raise
             self._take_port(free_port())
             return self.start()
-        self._may_move = False
-        self._server.start(timeout=READY_S)
+        except BaseException:
+            # Whoever is told to end just now knows of no server to stop.
+            self.kill()
+            raise
         return self
 
     def stop(self) -> None:
